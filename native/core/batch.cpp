@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/batch.hpp"
+
+namespace wirepath {
+
+Columns::Columns(std::uint32_t rows)
+    : capacity(rows), ts(new std::int64_t[rows]), offset(new std::uint64_t[rows]), caplen(new std::uint32_t[rows]),
+      origlen(new std::uint32_t[rows]), interface(new std::uint16_t[rows]), queue(new std::uint16_t[rows]),
+      vlan_tci(new std::uint16_t[rows]), vlan_tpid(new std::uint16_t[rows]), flags(new std::uint16_t[rows]) {}
+
+Batch::Batch(std::uint32_t capacity) : columns_(capacity) {}
+
+void Batch::begin(const std::byte* base, std::size_t bytes, Lease lease) noexcept {
+    release();
+    if (columns_.shared())
+        columns_ = Columns::Ref(capacity()); // only where a user kept views of the last batch
+    base_ = base;
+    base_bytes_ = bytes;
+    lease_ = std::move(lease);
+}
+
+void Batch::push(const Packet& packet) noexcept {
+    const std::uint32_t row = size_++;
+    Columns& to = *columns_.operator->();
+    to.ts[row] = packet.ts;
+    to.offset[row] = static_cast<std::uint64_t>(packet.data.data() - base_);
+    to.caplen[row] = static_cast<std::uint32_t>(packet.data.size());
+    to.origlen[row] = packet.origlen;
+    to.interface[row] = packet.interface;
+    to.queue[row] = packet.queue;
+    to.vlan_tci[row] = packet.vlan_tci;
+    to.vlan_tpid[row] = packet.vlan_tpid;
+    to.flags[row] = packet.flags;
+}
+
+void Batch::keep(std::span<const std::uint32_t> rows) noexcept {
+    if (rows.size() == size_)
+        return;
+    Columns& c = *columns_.operator->();
+    const auto gather = [rows](auto& column) {
+        for (std::size_t to = 0; to < rows.size(); ++to)
+            column[to] = column[rows[to]];
+    };
+    gather(c.ts), gather(c.offset), gather(c.caplen), gather(c.origlen), gather(c.interface);
+    gather(c.queue), gather(c.vlan_tci), gather(c.vlan_tpid), gather(c.flags);
+    annotations_.keep(rows);
+    size_ = static_cast<std::uint32_t>(rows.size());
+}
+
+void Batch::release() noexcept {
+    size_ = 0;
+    base_ = nullptr;
+    base_bytes_ = 0;
+    lease_.reset();
+    annotations_.clear();
+}
+
+Packet Batch::operator[](std::uint32_t row) const noexcept {
+    const Columns& c = *columns_.operator->();
+    return {data(row),    c.origlen[row],  c.ts[row],        c.interface[row],
+            c.queue[row], c.vlan_tci[row], c.vlan_tpid[row], c.flags[row]};
+}
+
+} // namespace wirepath

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one receive() delivered: header columns of equal length in our own memory, and a lease on the payload.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/annotations.hpp"
+#include "core/lease.hpp"
+#include "core/packet.hpp"
+
+namespace wirepath {
+
+// The memory of a batch's columns. Shared with the views that Python holds: recycled only when no view is left, so what
+// a user keeps never changes under their hands.
+class Columns {
+  public:
+    class Ref {
+      public:
+        Ref() noexcept = default;
+        explicit Ref(std::uint32_t capacity) : columns_(new Columns(capacity)) {}
+        Ref(const Ref& other) noexcept : columns_(other.columns_) {
+            if (columns_ != nullptr)
+                columns_->refs_.fetch_add(1, std::memory_order_relaxed);
+        }
+        Ref(Ref&& other) noexcept : columns_(std::exchange(other.columns_, nullptr)) {}
+        Ref& operator=(Ref other) noexcept {
+            std::swap(columns_, other.columns_);
+            return *this;
+        }
+        ~Ref() {
+            if (columns_ != nullptr && columns_->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+                delete columns_;
+        }
+        Columns* operator->() const noexcept { return columns_; }
+        bool shared() const noexcept { return columns_->refs_.load(std::memory_order_acquire) > 1; }
+
+      private:
+        Columns* columns_ = nullptr;
+    };
+
+    const std::uint32_t capacity;
+    std::unique_ptr<std::int64_t[]> ts;
+    std::unique_ptr<std::uint64_t[]> offset;
+    std::unique_ptr<std::uint32_t[]> caplen, origlen;
+    std::unique_ptr<std::uint16_t[]> interface, queue, vlan_tci, vlan_tpid, flags;
+
+  private:
+    explicit Columns(std::uint32_t capacity);
+    std::atomic<std::uint32_t> refs_{1};
+};
+
+class Batch {
+  public:
+    static constexpr std::uint32_t default_capacity = 4096;
+
+    explicit Batch(std::uint32_t capacity = default_capacity); // rows at the most; throws std::bad_alloc
+    Batch(Batch&&) noexcept = default;
+    Batch& operator=(Batch&&) noexcept = default;
+
+    // Engines: first begin(), then push() up to capacity() rows whose data lies in [base, base + bytes).
+    void begin(const std::byte* base, std::size_t bytes, Lease lease) noexcept;
+    void push(const Packet& packet) noexcept;
+    // Filters: only these rows stay. They ascend.
+    void keep(std::span<const std::uint32_t> rows) noexcept;
+    // The payload's memory goes back to its source; the batch is empty.
+    void release() noexcept;
+
+    std::uint32_t size() const noexcept { return size_; }
+    std::uint32_t capacity() const noexcept { return columns_->capacity; }
+    bool empty() const noexcept { return size_ == 0; }
+    bool full() const noexcept { return size_ == capacity(); }
+
+    Packet operator[](std::uint32_t row) const noexcept;
+    std::span<const std::byte> data(std::uint32_t row) const noexcept {
+        return {base_ + columns_->offset[row], columns_->caplen[row]};
+    }
+
+    const Columns::Ref& columns() const noexcept { return columns_; }
+    const Lease& lease() const noexcept { return lease_; }
+    std::span<const std::byte> base() const noexcept { return {base_, base_bytes_}; }
+
+    // What a file says beside its packets; engines for interfaces leave it empty.
+    Annotations& annotations() noexcept { return annotations_; }
+    const Annotations& annotations() const noexcept { return annotations_; }
+
+  private:
+    Columns::Ref columns_;
+    std::uint32_t size_ = 0;
+    const std::byte* base_ = nullptr;
+    std::size_t base_bytes_ = 0;
+    Lease lease_;
+    Annotations annotations_;
+};
+
+} // namespace wirepath

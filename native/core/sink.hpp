@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "core/batch.hpp"
+#include "core/source.hpp"
+
+namespace wirepath {
+
+struct Rows {
+    std::uint32_t begin, end;
+};
+
+// Where batches end. One thread.
+class Sink {
+  public:
+    virtual ~Sink() = default;
+
+    // Before the first batch. Interfaces may still be added to the info's table later. Throws Error.
+    virtual void begin(const Info& info) = 0;
+    // Takes all of these rows, or returns no_space or error and fault() says why.
+    virtual Status consume(const Batch& batch, Rows rows) noexcept = 0;
+    // Called when nothing has come for a moment: the time to flush or to rotate.
+    virtual Status idle() noexcept { return Status::ok; }
+    // The last call. What could be written stays readable, whatever happened before.
+    virtual Status end(const Stats& stats) noexcept = 0;
+    virtual Error fault() const = 0;
+};
+
+} // namespace wirepath

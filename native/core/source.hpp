@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/batch.hpp"
+#include "core/error.hpp"
+#include "core/interfaces.hpp"
+#include "core/stats.hpp"
+#include "core/status.hpp"
+
+namespace wirepath {
+
+class Filter;
+
+// One thing that was asked of the kernel or the device, and what it granted.
+struct Granted {
+    std::string name, asked, granted;
+};
+
+struct Info {
+    std::string engine;
+    std::string mode; // what was granted, in a few words: "zero_copy, native XDP"
+    std::vector<Granted> granted;
+    std::shared_ptr<InterfaceTable> interfaces; // shared with the other sources of the capture
+    std::uint16_t interface = 0;                // the one of this source, where there is one
+    std::uint16_t queue = 0;                    // the receive queue or fanout member
+    int fd = -1;                    // readable when receive() has something; -1: none (a file, a spinning engine)
+    bool takes_packets = false;     // what is captured does not reach the host's network stack
+    std::vector<std::string> notes; // what the user should know: queues that are not covered, GRO is on, …
+};
+
+// Where a filter runs.
+enum class Place { none, nic, xdp, kernel, pipeline };
+
+// One receive queue, one receiving thread. Other threads may call interrupt(), stats() and set_filter(), nothing else.
+class Source {
+  public:
+    virtual ~Source() = default;
+
+    virtual const Info& info() const noexcept = 0;
+
+    // nullptr: every packet. Before start() or while running, from any thread. Place::pipeline: the source delivers
+    // every packet and its caller filters (FilteredSource does). Throws Error.
+    virtual Place set_filter(std::shared_ptr<const Filter> filter) = 0;
+    // False while packets that an earlier filter had admitted may still come: the caller filters those too.
+    virtual bool filter_settled() const noexcept { return true; }
+
+    virtual void start() = 0; // throws Error
+    // Fills the batch, and gives back what the batch held before. A timeout below zero waits without end.
+    virtual Status receive(Batch& into, std::chrono::nanoseconds timeout) noexcept = 0;
+    // Ends a receive() under way, or the next one, at once. From any thread or signal handler.
+    virtual void interrupt() noexcept = 0;
+    // Leaves the kernel now: no membership, ring or program stays, though leases still hold memory.
+    virtual void stop() noexcept = 0;
+
+    virtual Stats stats() = 0;
+    // After Status::error, gone, no_buffer or no_space.
+    virtual Error fault() const = 0;
+};
+
+} // namespace wirepath

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only complete grammar of pcap-filter(7) is libpcap's own.
+#include <algorithm>
+#include <memory>
+
+#include "core/error.hpp"
+#include "filter/filter.hpp"
+
+#ifdef WIREPATH_HAVE_LIBPCAP
+#include "linux/libpcap.hpp"
+#endif
+
+namespace wirepath {
+
+#ifdef WIREPATH_HAVE_LIBPCAP
+namespace {
+
+struct Close {
+    void operator()(pcap_t* handle) const { libpcap().close(handle); }
+};
+using Handle = std::unique_ptr<pcap_t, Close>;
+
+// libpcap names the token that it could not take, not its place: find it.
+std::string place_in(const std::string& text, const std::string& message) {
+    const std::size_t quote = message.find('"'), end = message.rfind('"');
+    std::size_t at = text.size();
+    if (quote != std::string::npos && end > quote)
+        at = std::min(text.find(message.substr(quote + 1, end - quote - 1)), text.size());
+    return "\n    " + text + "\n    " + std::string(at, ' ') + "^";
+}
+
+std::vector<Instruction> compile_with(pcap_t* handle, const std::string& text) {
+    bpf_program program{};
+    if (libpcap().compile(handle, &program, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) {
+        const std::string message = libpcap().geterr(handle);
+        throw Error(Code::bad_filter, "in the filter: " + message + place_in(text, message), 0,
+                    "The language is described in pcap-filter(7)");
+    }
+    std::vector<Instruction> code;
+    code.reserve(program.bf_len);
+    for (unsigned i = 0; i < program.bf_len; ++i) {
+        const bpf_insn& from = program.bf_insns[i];
+        code.push_back({from.code, from.jt, from.jf, from.k});
+    }
+    libpcap().freecode(&program);
+    return code;
+}
+
+Handle open_dead(std::uint32_t linktype, std::uint32_t snaplen) {
+    return Handle(libpcap().open_dead(static_cast<int>(linktype), static_cast<int>(snaplen)));
+}
+
+// Only a live handle compiles `vlan`, `inbound` and the like against the kernel's metadata.
+Handle open_live(const std::string& interface, std::uint32_t snaplen) {
+    char message[PCAP_ERRBUF_SIZE];
+    Handle handle(libpcap().create(interface.c_str(), message));
+    if (!handle)
+        throw Error(Code::system, "compiling a filter for " + interface + ": " + message);
+    libpcap().set_snaplen(handle.get(), static_cast<int>(snaplen));
+    libpcap().set_buffer_size(handle.get(), 1 << 16);
+    libpcap().set_immediate_mode(handle.get(), 1);
+    if (const int result = libpcap().activate(handle.get()); result < 0)
+        throw Error(result == PCAP_ERROR_PERM_DENIED ? Code::permission : Code::system,
+                    "compiling a filter for " + interface + ": " + libpcap().statustostr(result) + " " +
+                        libpcap().geterr(handle.get()));
+    return handle;
+}
+
+} // namespace
+
+std::shared_ptr<const Filter> Filter::compile(std::string_view text, std::uint32_t linktype, std::uint32_t snaplen) {
+    const std::string expression(text);
+    const Handle handle = open_dead(linktype, snaplen);
+    return std::shared_ptr<const Filter>(new Filter(expression, linktype, compile_with(handle.get(), expression)));
+}
+
+std::shared_ptr<const Filter> Filter::compile_live(std::string_view text, const std::string& interface,
+                                                   std::uint32_t snaplen) {
+    const std::string expression(text);
+    const Handle handle = open_live(interface, snaplen);
+    const auto linktype = static_cast<std::uint32_t>(libpcap().datalink(handle.get()));
+    return std::shared_ptr<const Filter>(new Filter(expression, linktype, compile_with(handle.get(), expression)));
+}
+
+#else
+
+namespace {
+Error without_libpcap() {
+    return Error(Code::unsupported, "this build cannot compile filters: libpcap was not found when it was built", 0,
+                 "Install libpcap-dev and build again");
+}
+} // namespace
+
+std::shared_ptr<const Filter> Filter::compile(std::string_view, std::uint32_t, std::uint32_t) {
+    throw without_libpcap();
+}
+std::shared_ptr<const Filter> Filter::compile_live(std::string_view, const std::string&, std::uint32_t) {
+    throw without_libpcap();
+}
+
+#endif
+
+} // namespace wirepath

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "filter/filtered_source.hpp"
+
+#include <utility>
+
+namespace wirepath {
+namespace {
+
+using Clock_ = std::chrono::steady_clock;
+
+std::uint64_t bytes_of(const Batch& batch) {
+    std::uint64_t sum = 0;
+    for (std::uint32_t row = 0; row < batch.size(); ++row)
+        sum += batch.columns()->caplen[row];
+    return sum;
+}
+
+} // namespace
+
+FilteredSource::FilteredSource(std::unique_ptr<Source> source, Kind kind) : source_(std::move(source)), kind_(kind) {}
+
+std::shared_ptr<const Filter> FilteredSource::compile(const std::string& text, const Interface& interface) const {
+    const std::uint32_t snaplen = interface.snaplen != 0 ? interface.snaplen : 262144;
+    if (kind_ == Kind::live)
+        return Filter::compile_live(text, interface.name, snaplen);
+    return Filter::compile(text, interface.linktype, snaplen);
+}
+
+void FilteredSource::set_filter(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    const InterfaceTable& interfaces = *info().interfaces;
+    std::shared_ptr<const Filter> filter;
+    if (!text.empty() && interfaces.size() > info().interface)
+        filter = compile(text, interfaces[info().interface]);
+    const bool had_one_elsewhere = place_ != Place::none && place_ != Place::pipeline;
+    const Place place = kind_ == Kind::live ? source_->set_filter(filter)
+                        : !text.empty()     ? Place::pipeline
+                                            : Place::none;
+    if (had_one_elsewhere || (place != Place::none && place != Place::pipeline))
+        rejects_uncounted_.store(true, std::memory_order_relaxed);
+    place_.store(place, std::memory_order_relaxed);
+    text_ = text;
+    filter_ = std::move(filter);
+    generation_.fetch_add(1, std::memory_order_release);
+}
+
+void FilteredSource::adopt_new_filter() noexcept {
+    if (adopted_ == generation_.load(std::memory_order_acquire))
+        return;
+    const std::lock_guard lock(mutex_);
+    adopted_ = generation_.load(std::memory_order_relaxed);
+    adopted_text_ = text_;
+    adopted_filter_ = filter_;
+    programs_.clear();
+}
+
+bool FilteredSource::compile_for_new_interfaces() noexcept {
+    if (kind_ == Kind::live)
+        return true;
+    try {
+        for (std::size_t i = programs_.size(); i < info().interfaces->size(); ++i)
+            programs_.push_back(compile(adopted_text_, (*info().interfaces)[i]));
+        return true;
+    } catch (const Error& error) {
+        fault_ = error;
+        return false;
+    }
+}
+
+bool FilteredSource::matches(const Packet& packet) const noexcept {
+    return (kind_ == Kind::live ? adopted_filter_ : programs_[packet.interface])->matches(packet);
+}
+
+void FilteredSource::select(Batch& batch) noexcept {
+    rows_.clear();
+    for (std::uint32_t row = 0; row < batch.size(); ++row)
+        if (matches(batch[row]))
+            rows_.push_back(row);
+    if (rows_.size() == batch.size())
+        return;
+    const std::uint64_t before = bytes_of(batch);
+    rejected_.add(batch.size() - rows_.size());
+    batch.keep(rows_);
+    rejected_bytes_.add(before - bytes_of(batch));
+}
+
+Status FilteredSource::receive(Batch& into, std::chrono::nanoseconds timeout) noexcept {
+    const auto start = Clock_::now();
+    for (auto left = timeout;;) {
+        const Status status = source_->receive(into, left);
+        if (status != Status::ok)
+            return status;
+        adopt_new_filter();
+        const bool here = !adopted_text_.empty() && (place_ == Place::pipeline || !source_->filter_settled());
+        if (!here)
+            return Status::ok;
+        if (!compile_for_new_interfaces())
+            return Status::error;
+        select(into);
+        if (!into.empty() || !into.annotations().empty())
+            return Status::ok;
+        if (timeout.count() < 0)
+            continue;
+        left = timeout - (Clock_::now() - start);
+        if (left.count() <= 0)
+            return Status::timeout;
+    }
+}
+
+Stats FilteredSource::stats() {
+    Stats stats = source_->stats();
+    if (stats.received)
+        *stats.received -= rejected_.get();
+    if (stats.received_bytes)
+        *stats.received_bytes -= rejected_bytes_.get();
+    stats.filtered = rejects_uncounted_ ? std::nullopt : std::optional(rejected_.get());
+    return stats;
+}
+
+} // namespace wirepath

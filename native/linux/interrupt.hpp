@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+#include "core/status.hpp"
+#include "linux/fd.hpp"
+
+namespace wirepath {
+
+// Ends a wait from any thread or signal handler (eventfd(2)). One raise() ends one wait.
+class Interrupt {
+  public:
+    Interrupt(); // throws Error
+    void raise() noexcept;
+    // True once for each raise() (or for several before it). No system call when there was none.
+    bool take() noexcept;
+
+    // Waits until fd is readable or has an error (ok), the interrupt is raised (interrupted, and taken), a signal or
+    // the timeout ends it (timeout). `revents` gets poll's bits of fd. A timeout below zero waits without end.
+    Status wait(int fd, std::chrono::nanoseconds timeout, short& revents) noexcept;
+
+  private:
+    Fd event_;
+    std::atomic<bool> raised_{false};
+};
+
+} // namespace wirepath
