@@ -12,7 +12,9 @@ BIN := $(VENV)/bin
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # With what pyproject.toml says under [build-system] in the environment, pip need not make one of its own at each build.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-BUILD_REQUIRES = $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+PROJECT := import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"));
+BUILD_REQUIRES := $(PYTHON) -c '$(PROJECT) print(*project["build-system"]["requires"], sep="\n")'
+EXTRA := $(PYTHON) -c '$(PROJECT) print(*project["project"]["optional-dependencies"][sys.argv[1]], sep="\n")'
 
 .PHONY: help
 help: ## this list
@@ -54,10 +56,31 @@ format: $(VENV)/lint-ready ## format the sources
 	@$(BIN)/ruff format
 	@git ls-files -z '*.cpp' '*.hpp' '*.bpf.c' '*.bpf.h' | xargs -0 $(BIN)/clang-format -i
 
-$(VENV)/lint-ready: $(VENV)/ready
-	@echo "Installing the linters into $(VENV)"
-	@$(PIP) install $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["lint"])')
+$(VENV)/%-ready: $(VENV)/ready
+	@echo "Installing what '$*' needs into $(VENV)"
+	@$(EXTRA) $* >$(VENV)/$*-requires.txt
+	@$(PIP) install -r $(VENV)/$*-requires.txt
 	@touch $@
+
+.PHONY: asan
+asan: setup ## the tests, built with AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/packages test
+	@tools/sanitized asan address,undefined -m pytest $(ARGS)
+
+.PHONY: tsan
+tsan: setup ## the tests that use threads, built with ThreadSanitizer
+	@tools/packages test
+	@tools/sanitized tsan thread -m pytest -m threads $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## run each fuzzer for SECONDS=60 (ARGS="pcapng" chooses)
+	@tools/packages build fuzz
+	@tools/fuzz $(or $(SECONDS),60) $(ARGS)
+
+.PHONY: dist
+dist: $(VENV)/dist-ready ## sdist and wheel into dist/, the wheel tried in an environment of its own
+	@tools/packages build
+	@tools/dist $(BIN)/python
 
 .PHONY: clean
 clean: ## remove what was built; .venv stays
