@@ -99,7 +99,8 @@ class SocketSource final : public Source {
     const std::size_t slot_bytes_;
     BufferPool pool_;
     BufferPool::Buffer buffer_; // the one being filled
-    std::uint32_t next_slot_ = 0;
+    std::uint32_t next_slot_ = 0, asked_ = 0;
+    bool drained_ = false; // the last call found less than it asked for: waiting is cheaper than asking again
     std::vector<Envelope> envelopes_;
     std::vector<iovec> places_;
     std::vector<mmsghdr> messages_;
@@ -164,13 +165,13 @@ bool SocketSource::take_buffer() noexcept {
 }
 
 int SocketSource::read(std::uint32_t most) noexcept {
-    const std::uint32_t room = std::min(batch_size_ - next_slot_, most);
-    for (std::uint32_t i = 0; i < room; ++i) {
+    asked_ = std::min(batch_size_ - next_slot_, most);
+    for (std::uint32_t i = 0; i < asked_; ++i) {
         places_[i].iov_base = slot(next_slot_ + i) + header_;
         messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_ll);
         messages_[i].msg_hdr.msg_controllen = sizeof envelopes_[i].control;
     }
-    return ::recvmmsg(socket_.fd(), messages_.data(), room, MSG_DONTWAIT, nullptr);
+    return ::recvmmsg(socket_.fd(), messages_.data(), asked_, MSG_DONTWAIT, nullptr);
 }
 
 Status SocketSource::receive(Batch& into, nanoseconds timeout) noexcept {
@@ -186,6 +187,9 @@ Status SocketSource::receive(Batch& into, nanoseconds timeout) noexcept {
     for (auto left = timeout;;) {
         if (gone_ && received_.get() >= gone_after_)
             return failed(socket_.why_gone(), Status::gone);
+        if (drained_ && !gone_ && timeout.count() != 0)
+            if (const Status status = wait(left); status != Status::ok)
+                return status;
         if (const int count = read(into.capacity()); count > 0) {
             deliver(into, static_cast<std::uint32_t>(count));
             return Status::ok;
@@ -215,6 +219,7 @@ Status SocketSource::nothing_read(nanoseconds timeout) noexcept {
 }
 
 Status SocketSource::wait(nanoseconds timeout) noexcept {
+    drained_ = false;
     if (timeout.count() == 0)
         return Status::timeout;
     waits_.add(1);
@@ -234,6 +239,7 @@ void SocketSource::deliver(Batch& into, std::uint32_t count) noexcept {
     before_batch_ = received_.get();
     received_.add(count);
     received_bytes_.add(bytes);
+    drained_ = count < asked_;
     next_slot_ += count;
     if (next_slot_ > batch_size_ / 2) // the rest is too little for a call
         buffer_ = {};

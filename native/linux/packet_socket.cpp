@@ -134,8 +134,9 @@ std::vector<sock_filter> PacketSocket::program(const Filter* filter) const {
 }
 
 bool PacketSocket::attach(std::vector<sock_filter> program) noexcept {
+    const int ignored = 0; // but the kernel wants one
     if (program.empty())
-        return ::setsockopt(fd(), SOL_SOCKET, SO_DETACH_FILTER, nullptr, 0) == 0 || errno == ENOENT;
+        return ::setsockopt(fd(), SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored) == 0 || errno == ENOENT;
     if (program.size() > BPF_MAXINSNS)
         return false;
     const sock_fprog whole{static_cast<unsigned short>(program.size()), program.data()};
@@ -179,7 +180,8 @@ void PacketSocket::bind() {
         throw Error::from_errno("binding to " + device_.name, errno);
     if (const int error = take_error(); error != 0)
         throw Error::from_errno("capturing on " + device_.name, error,
-                                error == ENETDOWN ? "It is down: ip link set " + device_.name + " up" : "");
+                                error == ENETDOWN ? "It is down. Bring it up with: ip link set " + device_.name + " up"
+                                                  : "");
 }
 
 void PacketSocket::start(const std::function<void()>& joining) {
@@ -249,7 +251,8 @@ Error PacketSocket::why_gone() const {
         return Error(Code::gone, "the interface " + device_.name + " has disappeared");
     const std::string known_as = name == device_.name ? name : name + " (it was " + device_.name + ")";
     if (!netdevice_is_up(fd(), name))
-        return Error(Code::gone, "the interface " + known_as + " went down", 0, "ip link set " + name + " up");
+        return Error(Code::gone, "the interface " + known_as + " went down", 0,
+                     "Bring it up with: ip link set " + name + " up");
     return Error(Code::gone, "the interface " + known_as + " went down for a moment: packets may have been missed");
 }
 
