@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Private networks to capture in: a wire between two namespaces, and a switch with a monitor port.
+
+Everything lives in namespaces without names, so that nothing of it touches the host's network or outlives the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from wirepath.bench.link import Link, veth
+from wirepath.bench.namespace import Namespace
+
+JUMBO_MTU = 9000  # bytes, without the Ethernet header
+LEFT_ADDRESS, RIGHT_ADDRESS = "10.77.0.1", "10.77.0.2"
+LEFT_MAC, RIGHT_MAC = bytes.fromhex("020000770001"), bytes.fromhex("020000770002")
+
+_CLSACT_INGRESS = 0xFFFFFFF2
+_ETH_P_ALL = 3
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What went to the interface that is captured, by the kernel's own counters, in packets. Cumulative."""
+
+    sent: int  # given to the link: each also counted in one of the next three, or it is unexplained
+    delivered: int  # that the link took
+    dropped_link: int  # refused by a receiver that polls (NAPI): its ring was full
+    dropped_backlog: int  # refused by a receiver that does not: the CPU's input queue was full
+
+    def __sub__(self, before: Sent) -> Sent:
+        return Sent(*(getattr(self, field.name) - getattr(before, field.name) for field in fields(Sent)))
+
+
+def _link_losses(dropped: int, receiver: Link) -> tuple[int, int]:
+    return (dropped, 0) if receiver.polls() else (0, dropped)
+
+
+class Wire:
+    """Two interfaces joined: what leaves `near` arrives at `far`, frame by frame."""
+
+    def __init__(self, *, queues: int = 1, mtu: int = JUMBO_MTU) -> None:
+        with contextlib.ExitStack() as made:
+            self.near = Link(made.enter_context(Namespace("near")), "gen0")
+            self.far = Link(made.enter_context(Namespace("far")), "mon0")
+            veth(self.near, self.far, queues=queues, mtu=mtu)
+            self._made = made.pop_all()
+
+    def sent(self) -> Sent:
+        """`sent` is what the near interface was given; a generator's own count is to agree with it."""
+        near = self.near.counters()
+        link, backlog = _link_losses(near.tx_dropped, self.far)
+        return Sent(near.tx_packets + near.tx_dropped, self.far.counters().rx_packets, link, backlog)
+
+    def close(self) -> None:
+        self._made.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Lab:
+    """Two hosts on a switch, and a third port that gets a copy of all that passes between them, both ways."""
+
+    def __init__(self) -> None:
+        with contextlib.ExitStack() as made:
+            left, right, switch, monitor = (
+                made.enter_context(Namespace(name)) for name in ("left", "right", "switch", "monitor")
+            )
+            self.left, self.right = Link(left, "eth0"), Link(right, "eth0")
+            self.ports = (Link(switch, "port1"), Link(switch, "port2"))
+            self.span, self.monitor = Link(switch, "span"), Link(monitor, "mon0")
+            for near, far in zip((*self.ports, self.span), (self.left, self.right, self.monitor), strict=True):
+                veth(near, far, mtu=JUMBO_MTU)
+            for host, mac, address in (
+                (self.left, LEFT_MAC, LEFT_ADDRESS),
+                (self.right, RIGHT_MAC, RIGHT_ADDRESS),
+            ):
+                host.set(address=mac.hex(":"))
+                host.add_address(address, 24)
+            self._forward_and_mirror()
+            self._made = made.pop_all()
+
+    def _forward_and_mirror(self) -> None:
+        """tc at the ingress of each port: a copy to the monitor port, the frame itself to the other port."""
+        one, two = self.ports
+        with one.namespace.routes() as routes:
+            for number, (port, other) in enumerate(((one, two), (two, one)), start=1):
+                routes.tc("add", "clsact", port.index)
+                routes.tc(
+                    "add-filter",
+                    "u32",
+                    port.index,
+                    parent=_CLSACT_INGRESS,
+                    prio=1,
+                    protocol=_ETH_P_ALL,
+                    target=0,
+                    keys=["0x0/0x0+0"],  # every frame
+                    action=[
+                        _mirred("mirror", self.span, number),
+                        _mirred("redirect", other, number + len(self.ports)),
+                    ],
+                )
+
+    def sent(self) -> Sent:
+        """`sent` is what the mirror actions were given, counted there, not at the interface that they send to."""
+        span = self.span.counters()
+        link, backlog = _link_losses(span.tx_dropped, self.monitor)
+        return Sent(self._mirrored(), self.monitor.counters().rx_packets, link, backlog)
+
+    def _mirrored(self) -> int:
+        packets = {}
+        with self.span.namespace.routes() as routes:
+            for port in self.ports:
+                for message in routes.get_filters(index=port.index, parent=_CLSACT_INGRESS):
+                    packets.update(_packets_by_action(message))
+        return sum(packets[number] for number in range(1, len(self.ports) + 1))
+
+    @property
+    def vlan(self) -> int:
+        """The 802.1Q tag that tagged traffic in the lab carries."""
+        return 100
+
+    def close(self) -> None:
+        self._made.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _mirred(action: str, to: Link, number: int) -> dict[str, Any]:
+    return {"kind": "mirred", "direction": "egress", "action": action, "ifindex": to.index, "index": number}
+
+
+def _packets_by_action(message: Any) -> Iterator[tuple[int, int]]:
+    options = message.get_attr("TCA_OPTIONS")
+    actions = options.get_attr("TCA_U32_ACT") if options is not None else None
+    for _, action in actions["attrs"] if actions is not None else ():
+        number = action.get_attr("TCA_ACT_OPTIONS").get_attr("TCA_MIRRED_PARMS")["index"]
+        yield number, action.get_attr("TCA_ACT_STATS").get_attr("TCA_STATS_BASIC")["packets"]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One network interface of the lab: what it is set to, and what it counts."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from wirepath.bench.namespace import Namespace
+
+_SIOCETHTOOL = 0x8946
+# linux/ethtool.h: the commands that set one offload each
+_SET_OFFLOAD = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
+_GET_GRO, _GET_FLAGS, _SET_FLAGS = 0x2B, 0x25, 0x26
+_FLAG_TXVLAN, _FLAG_RXVLAN = 1 << 7, 1 << 8
+_XDP_NATIVE, _XDP_MULTIPLE = 1, 4  # linux/if_link.h, XDP_ATTACHED_DRV and _MULTI
+
+
+@dataclass(frozen=True)
+class LinkCounters:
+    """What the kernel counts of an interface, in packets."""
+
+    rx_packets: int
+    tx_packets: int
+    rx_dropped: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface by its namespace and name."""
+
+    namespace: Namespace
+    name: str
+
+    def message(self) -> Any:
+        """What rtnetlink says of it. Raises LookupError when it is gone."""
+        with self.namespace.routes() as routes:
+            found = [link for link in routes.get_links() if link.get_attr("IFLA_IFNAME") == self.name]
+        if not found:
+            raise LookupError(f"no interface {self.name} in {self.namespace.name}")
+        return found[0]
+
+    @property
+    def index(self) -> int:
+        return int(self.message()["index"])
+
+    @property
+    def exists(self) -> bool:
+        try:
+            self.message()
+        except LookupError:
+            return False
+        return True
+
+    @property
+    def mac(self) -> bytes:
+        return bytes.fromhex(self.message().get_attr("IFLA_ADDRESS").replace(":", ""))
+
+    def set(self, **what: Any) -> None:
+        """`ip link set`: state, mtu, ifname, …"""
+        index = self.index
+        with self.namespace.routes() as routes:
+            routes.link("set", index=index, **what)
+
+    def delete(self) -> None:
+        index = self.index
+        with self.namespace.routes() as routes:
+            routes.link("del", index=index)
+
+    def add_address(self, address: str, prefix: int) -> None:
+        index = self.index
+        with self.namespace.routes() as routes:
+            routes.addr("add", index=index, address=address, prefixlen=prefix)
+
+    def offload(self, **wanted: bool) -> None:
+        """`ethtool -K`: rx, tx, sg, tso, gso, gro, txvlan, rxvlan."""
+        for feature, on in wanted.items():
+            if feature in _SET_OFFLOAD:
+                self._ethtool(_SET_OFFLOAD[feature], int(on))
+            else:
+                flag = {"txvlan": _FLAG_TXVLAN, "rxvlan": _FLAG_RXVLAN}[feature]
+                flags = self._ethtool(_GET_FLAGS, 0)
+                self._ethtool(_SET_FLAGS, flags | flag if on else flags & ~flag)
+
+    def plain(self) -> None:
+        """Every frame is sent and received as it is on the wire: no merging, no splitting, checksums filled in."""
+        self.offload(tso=False, gso=False, gro=False, tx=False)
+
+    def polls(self) -> bool:
+        """Whether a veth receives through NAPI, as it does with GRO or a native XDP program, or through the backlog."""
+        xdp = self.message().get_attr("IFLA_XDP")
+        mode = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else 0
+        return mode in (_XDP_NATIVE, _XDP_MULTIPLE) or bool(self._ethtool(_GET_GRO, 0))
+
+    def has_xdp(self) -> bool:
+        xdp = self.message().get_attr("IFLA_XDP")
+        return xdp is not None and bool(xdp.get_attr("IFLA_XDP_ATTACHED"))
+
+    def promiscuity(self) -> int:
+        return int(self.message().get_attr("IFLA_PROMISCUITY"))
+
+    def counters(self) -> LinkCounters:
+        stats = self.message().get_attr("IFLA_STATS64")
+        return LinkCounters(stats["rx_packets"], stats["tx_packets"], stats["rx_dropped"], stats["tx_dropped"])
+
+    def _ethtool(self, command: int, value: int) -> int:
+        data = array.array("I", [command, value])
+        address, _ = data.buffer_info()
+        with self.namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            try:
+                fcntl.ioctl(control, _SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(self.name), address))
+            except OSError as error:
+                error.add_note(f"ethtool command {command:#x} on {self.name}")
+                raise
+        return int(data[1])
+
+
+def veth(near: Link, far: Link, *, queues: int = 1, mtu: int = 1500) -> None:
+    """Makes the pair, plain, both ends up."""
+    ends: dict[str, Any] = {"num_tx_queues": queues, "num_rx_queues": queues, "mtu": mtu}
+    with near.namespace.routes() as routes, far.namespace.entered():
+        peer = {"ifname": far.name, "net_ns_fd": far.namespace.path, **ends}
+        routes.link("add", ifname=near.name, kind="veth", peer=peer, **ends)
+    for end in (near, far):
+        end.plain()
+        end.set(state="up")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces without names: they live as long as this process holds them, also if it is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+CLONE_NEWNET = 0x40000000
+_CAP_NET_ADMIN, _CAP_NET_RAW, _CAP_SYS_ADMIN = 12, 13, 21
+_INSIDE = "WIREPATH_INSIDE_USER_NAMESPACE"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _call(name: str, *arguments: int) -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{name}: {os.strerror(error)}")
+
+
+def _own_namespace() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+class Namespace:
+    """A network namespace. Threads enter and leave it; sockets made and programs started inside belong to it.
+
+    It has no name, so nothing can collide with it, and it goes with the last process, socket and `Namespace` in it.
+    """
+
+    def __init__(self, name: str) -> None:
+        """`name` is for people only. Raises PermissionError without CAP_SYS_ADMIN."""
+        self.name = name
+        home = _own_namespace()
+        try:
+            _call("unshare", CLONE_NEWNET)
+            self._fd = _own_namespace()
+            _call("setns", home, CLONE_NEWNET)
+        finally:
+            os.close(home)
+        with self.entered():
+            _set_sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # no frame but what the lab sends
+            _set_sysctl("net/ipv6/conf/default/disable_ipv6", "1")
+        with self.routes() as routes:
+            routes.link("set", index=1, state="up")
+
+    @classmethod
+    def at(cls, path: str, name: str) -> Namespace:
+        """The namespace that another process holds open at `path`."""
+        self = cls.__new__(cls)
+        self.name = name
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self
+
+    @property
+    def path(self) -> str:
+        """A path that opens this namespace, as long as this process has it."""
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is inside until the end of the block."""
+        home = _own_namespace()
+        try:
+            _call("setns", self._fd, CLONE_NEWNET)
+            try:
+                yield
+            finally:
+                _call("setns", home, CLONE_NEWNET)
+        finally:
+            os.close(home)
+
+    @contextlib.contextmanager
+    def routes(self) -> Iterator[IPRoute]:
+        """rtnetlink of this namespace."""
+        from pyroute2 import IPRoute
+
+        with self.entered():
+            routes = IPRoute()
+        with routes:
+            yield routes
+
+    def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Starts a program inside."""
+        with self.entered():
+            return subprocess.Popen(command, **options)
+
+    def close(self) -> None:
+        """Lets go. The kernel removes the namespace and its interfaces when nobody else has it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _set_sysctl(name: str, value: str) -> None:
+    with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def privileged() -> bool:
+    """Whether this process may make network namespaces and packet sockets."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    return all(effective >> capability & 1 for capability in (_CAP_NET_ADMIN, _CAP_NET_RAW, _CAP_SYS_ADMIN))
+
+
+def inside_user_namespace() -> bool:
+    """Whether `enter_user_namespace` made this process."""
+    return _INSIDE in os.environ
+
+
+def enter_user_namespace(arguments: Sequence[str]) -> None:
+    """Starts this Python again with `arguments`, as root of a user namespace of its own. Does not come back.
+
+    Raises OSError where the kernel or its configuration forbids it.
+    """
+    probe = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "true"], capture_output=True, text=True)
+    if probe.returncode != 0:
+        raise PermissionError(probe.stderr.strip())
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, *arguments]
+    os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})
