@@ -40,22 +40,34 @@ def _link_losses(dropped: int, receiver: Link) -> tuple[int, int]:
 
 
 class Wire:
-    """Two interfaces joined: what leaves `near` arrives at `far`, frame by frame."""
+    """Two interfaces joined: what leaves `near` arrives at `far`, frame by frame.
 
-    def __init__(self, *, queues: int = 1, mtu: int = JUMBO_MTU) -> None:
+    With `relay` a third namespace stands between them and passes the frames on: on its way in the kernel takes a VLAN
+    tag out of a frame's bytes, so that it arrives in metadata, as from a NIC with VLAN offload.
+    """
+
+    def __init__(self, *, queues: int = 1, mtu: int = JUMBO_MTU, relay: bool = False) -> None:
         with contextlib.ExitStack() as made:
             self.near = Link(made.enter_context(Namespace("near")), "gen0")
             self.far = Link(made.enter_context(Namespace("far")), "mon0")
-            veth(self.near, self.far, queues=queues, mtu=mtu)
+            self._last = self.near  # the interface that gives to the far one
+            if relay:
+                between = made.enter_context(Namespace("relay"))
+                inward, self._last = Link(between, "in0"), Link(between, "out0")
+                veth(self.near, inward, queues=queues, mtu=mtu)
+            veth(self._last, self.far, queues=queues, mtu=mtu)
+            if relay:
+                _pass_on(inward, _mirred("redirect", self._last, 1))
             self._made = made.pop_all()
 
     def sent(self) -> Sent:
-        """`sent` is what the near interface was given; a generator's own count is to agree with it."""
-        near = self.near.counters()
-        link, backlog = _link_losses(near.tx_dropped, self.far)
-        return Sent(near.tx_packets + near.tx_dropped, self.far.counters().rx_packets, link, backlog)
+        """`sent` is what the link was given; a generator's own count is to agree with it."""
+        last = self._last.counters()
+        link, backlog = _link_losses(last.tx_dropped, self.far)
+        return Sent(last.tx_packets + last.tx_dropped, self.far.counters().rx_packets, link, backlog)
 
     def close(self) -> None:
+        """Lets go of the namespaces: the kernel removes them and what is in them."""
         self._made.close()
 
     def __enter__(self) -> Self:
@@ -88,25 +100,11 @@ class Lab:
             self._made = made.pop_all()
 
     def _forward_and_mirror(self) -> None:
-        """tc at the ingress of each port: a copy to the monitor port, the frame itself to the other port."""
+        """Has tc, at the ingress of each port, copy to the monitor port and redirect to the other port."""
         one, two = self.ports
-        with one.namespace.routes() as routes:
-            for number, (port, other) in enumerate(((one, two), (two, one)), start=1):
-                routes.tc("add", "clsact", port.index)
-                routes.tc(
-                    "add-filter",
-                    "u32",
-                    port.index,
-                    parent=_CLSACT_INGRESS,
-                    prio=1,
-                    protocol=_ETH_P_ALL,
-                    target=0,
-                    keys=["0x0/0x0+0"],  # every frame
-                    action=[
-                        _mirred("mirror", self.span, number),
-                        _mirred("redirect", other, number + len(self.ports)),
-                    ],
-                )
+        for number, (port, other) in enumerate(((one, two), (two, one)), start=1):
+            mirror = _mirred("mirror", self.span, number)
+            _pass_on(port, mirror, _mirred("redirect", other, number + len(self.ports)))
 
     def sent(self) -> Sent:
         """`sent` is what the mirror actions were given, counted there, not at the interface that they send to."""
@@ -115,7 +113,7 @@ class Lab:
         return Sent(self._mirrored(), self.monitor.counters().rx_packets, link, backlog)
 
     def _mirrored(self) -> int:
-        packets = {}
+        packets: dict[int, int] = {}
         with self.span.namespace.routes() as routes:
             for port in self.ports:
                 for message in routes.get_filters(index=port.index, parent=_CLSACT_INGRESS):
@@ -128,6 +126,7 @@ class Lab:
         return 100
 
     def close(self) -> None:
+        """Lets go of the namespaces: the kernel removes them and what is in them."""
         self._made.close()
 
     def __enter__(self) -> Self:
@@ -139,6 +138,24 @@ class Lab:
 
 def _mirred(action: str, to: Link, number: int) -> dict[str, Any]:
     return {"kind": "mirred", "direction": "egress", "action": action, "ifindex": to.index, "index": number}
+
+
+def _pass_on(link: Link, *actions: dict[str, Any]) -> None:
+    """Has tc do this with every frame that comes in at `link`."""
+    index = link.index
+    with link.namespace.routes() as routes:
+        routes.tc("add", "clsact", index)
+        routes.tc(
+            "add-filter",
+            "u32",
+            index,
+            parent=_CLSACT_INGRESS,
+            prio=1,
+            protocol=_ETH_P_ALL,
+            target=0,
+            keys=["0x0/0x0+0"],
+            action=list(actions),
+        )
 
 
 def _packets_by_action(message: Any) -> Iterator[tuple[int, int]]:

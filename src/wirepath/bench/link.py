@@ -48,10 +48,12 @@ class Link:
 
     @property
     def index(self) -> int:
+        """The number that it has in its namespace."""
         return int(self.message()["index"])
 
     @property
     def exists(self) -> bool:
+        """Whether its namespace has it."""
         try:
             self.message()
         except LookupError:
@@ -60,20 +62,23 @@ class Link:
 
     @property
     def mac(self) -> bytes:
+        """Its Ethernet address, 6 bytes."""
         return bytes.fromhex(self.message().get_attr("IFLA_ADDRESS").replace(":", ""))
 
     def set(self, **what: Any) -> None:
-        """`ip link set`: state, mtu, ifname, …"""
+        """Does `ip link set` of state, mtu, ifname or what else pyroute2 knows."""
         index = self.index
         with self.namespace.routes() as routes:
             routes.link("set", index=index, **what)
 
     def delete(self) -> None:
+        """Removes it, and the other end of a pair with it."""
         index = self.index
         with self.namespace.routes() as routes:
             routes.link("del", index=index)
 
     def add_address(self, address: str, prefix: int) -> None:
+        """Gives it an IPv4 address."""
         index = self.index
         with self.namespace.routes() as routes:
             routes.addr("add", index=index, address=address, prefixlen=prefix)
@@ -99,13 +104,16 @@ class Link:
         return mode in (_XDP_NATIVE, _XDP_MULTIPLE) or bool(self._ethtool(_GET_GRO, 0))
 
     def has_xdp(self) -> bool:
+        """Whether an XDP program is attached."""
         xdp = self.message().get_attr("IFLA_XDP")
         return xdp is not None and bool(xdp.get_attr("IFLA_XDP_ATTACHED"))
 
     def promiscuity(self) -> int:
+        """How many users keep it promiscuous."""
         return int(self.message().get_attr("IFLA_PROMISCUITY"))
 
     def counters(self) -> LinkCounters:
+        """Reads what it has counted."""
         stats = self.message().get_attr("IFLA_STATS64")
         return LinkCounters(stats["rx_packets"], stats["tx_packets"], stats["rx_dropped"], stats["tx_dropped"])
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ class Namespace:
 
     @contextlib.contextmanager
     def routes(self) -> Iterator[IPRoute]:
-        """rtnetlink of this namespace."""
+        """A rtnetlink socket of this namespace."""
         from pyroute2 import IPRoute
 
         with self.entered():
@@ -111,14 +112,13 @@ class Namespace:
 
 
 def _set_sysctl(name: str, value: str) -> None:
-    with open(f"/proc/sys/{name}", "w", encoding="ascii") as file:
-        file.write(value)
+    Path("/proc/sys", name).write_text(value, encoding="ascii")
 
 
 def privileged() -> bool:
     """Whether this process may make network namespaces and packet sockets."""
-    with open("/proc/self/status", encoding="ascii") as file:
-        effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
     return all(effective >> capability & 1 for capability in (_CAP_NET_ADMIN, _CAP_NET_RAW, _CAP_SYS_ADMIN))
 
 
@@ -132,8 +132,9 @@ def enter_user_namespace(arguments: Sequence[str]) -> None:
 
     Raises OSError where the kernel or its configuration forbids it.
     """
-    probe = subprocess.run(["unshare", "--user", "--map-root-user", "--net", "true"], capture_output=True, text=True)
+    unshare = ["unshare", "--user", "--map-root-user", "--net"]
+    probe = subprocess.run([*unshare, "true"], check=False, capture_output=True, text=True)
     if probe.returncode != 0:
         raise PermissionError(probe.stderr.strip())
-    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, *arguments]
+    command = [*unshare, sys.executable, *arguments]
     os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})

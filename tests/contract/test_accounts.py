@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every packet is accounted for, on every queue and with several workers, also when the rings overflow."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+import wirepath as wp
+from contract.accounts import account
+from contract.subject import PATIENCE_S, Live, collect, drain
+from wirepath.bench.frames import Sender, frame, on_cpu
+
+
+def test_overflow(live: Live) -> None:
+    """Nobody receives until far more was sent than there is room for."""
+    frames = [frame(number, 1000) for number in range(30_000)]
+    with live.open(**live.variant.small) as capture:
+        sent = live.send(frames)
+        rows = drain(capture)
+        found = account(sent, capture.stats())
+    assert found.sent == len(frames)
+    assert found.received == len(rows)
+    assert found.unexplained == 0, found
+    assert sum(found.lost.values()) > 0, "nothing overflowed: this proves nothing"
+    numbers = [row.number for row in rows]
+    assert numbers == sorted(set(numbers))  # type: ignore[type-var]
+    assert all(row.data == frames[row.number] for row in rows if row.number is not None)
+
+
+def test_overflow_while_receiving(live: Live) -> None:
+    """Bursts against a receiver that stalls between them: the counters stay exact from one to the next."""
+    with live.open(**live.variant.small) as capture:
+        before = live.wire.sent()
+        received = 0
+        for burst in range(6):
+            live.send([frame(burst * 5000 + number, 200) for number in range(5000)])
+            received += len(drain(capture, quiet=0.1))
+            found = account(live.wire.sent() - before, capture.stats())
+            assert found.unexplained == 0, (burst, found)
+            assert found.received == received
+
+
+def test_every_packet_of_a_run(live: Live) -> None:
+    """The native pipeline, while a generator sends as fast as it can."""
+    count = 60_000
+    sink = wp.CountSink()
+
+    def send() -> None:
+        time.sleep(0.2)
+        live.send([frame(number, 300) for number in range(count)])
+
+    with live.open() as capture:
+        before = live.wire.sent()
+        thread = threading.Thread(target=send)
+        thread.start()
+        run = wp.run(capture, sink, seconds=60, progress=lambda packets, _: not thread.is_alive() and _quiet(packets))
+        thread.join()
+        found = account(live.wire.sent() - before, capture.stats())
+    assert found.sent == count
+    assert sink.packets == run.packets == found.received
+    assert found.unexplained == 0, found
+
+
+_last = [-1]
+
+
+def _quiet(packets: int) -> bool:
+    """Whether no packet came since the last time this was asked."""
+    same = packets == _last[0]
+    _last[0] = packets
+    return same
+
+
+@pytest.mark.wire(queues=2)
+def test_every_queue(live: Live) -> None:
+    """Frames of each receive queue come, and in the order of their queue."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    frames: dict[int, list[bytes]] = {cpu: [frame(cpu * 1000 + number) for number in range(300)] for cpu in cpus}
+    with live.open() as capture:
+        for cpu in cpus:
+            with on_cpu(cpu):
+                live.send(frames[cpu])
+        rows = collect(capture, sum(map(len, frames.values())))
+        assert drain(capture) == []
+        stats = capture.stats()
+    for cpu in cpus:
+        assert [row.data for row in rows if row.data in set(frames[cpu])] == frames[cpu]
+    assert len(rows) == stats.received == sum(map(len, frames.values()))
+
+
+def test_several_workers(live: Live) -> None:
+    """Several receivers share what comes: each packet once, none lost, over all of them."""
+    if live.variant.workers is None:
+        pytest.skip("the engine has one receiver a queue")
+    count = 4000
+    with live.open(**live.variant.workers) as capture:
+        assert len(capture.sources) > 1
+        live.send([frame(number, port=number % 100) for number in range(count)])
+        rows = collect(capture, count)
+        stats = capture.stats()
+    assert sorted(row.number for row in rows if row.number is not None) == list(range(count))
+    assert stats.received == count
+
+
+def test_several_workers_run(live: Live) -> None:
+    """The same through the native pipeline, a thread each."""
+    if live.variant.workers is None:
+        pytest.skip("the engine has one receiver a queue")
+    count = 4000
+    sink = wp.CountSink()
+    with live.open(**live.variant.workers) as capture:
+        thread = threading.Thread(
+            target=live.send, args=([frame(number, port=number % 100) for number in range(count)],)
+        )
+        thread.start()
+        run = wp.run(capture, sink, count=count, seconds=PATIENCE_S)
+        thread.join()
+    assert sink.packets == run.packets == count
+
+
+def test_two_at_once(live: Live) -> None:
+    """A tap sees what another tap sees; what takes packets refuses a second one, by name."""
+    taken = [engine.takes_packets for engine in wp.engines() if engine.name == live.variant.engine] == [True]
+    frames = [frame(number) for number in range(200)]
+    with live.open() as first:
+        if taken:
+            with pytest.raises((wp.BusyError, wp.RefusedError)) as refused:
+                live.open()
+            assert live.wire.far.name in str(refused.value)
+            live.send(frames)
+            assert [row.data for row in collect(first, 200)] == frames
+            return
+        with live.open() as second, Sender(live.wire.near):
+            live.send(frames)
+            assert [row.data for row in collect(first, 200)] == frames
+            assert [row.data for row in collect(second, 200)] == frames

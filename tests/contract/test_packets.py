@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is delivered is what was sent."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+
+import pytest
+
+from contract.subject import Live, Recorded, Subject, collect, drain
+from wirepath.bench.frames import SMALLEST, Sender, frame
+
+VLAN, SERVICE_VLAN = 0x8100, 0x88A8
+INBOUND, OUTBOUND = 1 << 0, 1 << 1  # core/packet.hpp
+
+
+def test_order(subject: Subject) -> None:
+    frames = [frame(number) for number in range(4000)]
+    with subject.running(frames) as capture:
+        assert [row.number for row in collect(capture, len(frames))] == list(range(len(frames)))
+
+
+def test_exact_bytes(subject: Subject) -> None:
+    chance = random.Random(7)
+    frames = [frame(number, chance.randint(SMALLEST, 1514)) for number in range(500)]
+    with subject.running(frames) as capture:
+        rows = collect(capture, len(frames))
+        stats = capture.stats()
+    assert [row.data for row in rows] == frames
+    assert [row.origlen for row in rows] == [len(data) for data in frames]
+    assert stats.received == len(frames)
+    assert stats.received_bytes == sum(len(data) for data in frames)
+
+
+@pytest.mark.parametrize("snaplen", [64, 100, 1000])
+def test_snaplen(subject: Subject, snaplen: int) -> None:
+    frames = [frame(number, size) for number, size in enumerate((64, 99, 100, 101, 999, 1000, 1001, 1514))]
+    with subject.running(frames, snaplen=snaplen) as capture:
+        rows = collect(capture, len(frames))
+        stats = capture.stats()
+    assert [row.data for row in rows] == [data[:snaplen] for data in frames]
+    assert [row.origlen for row in rows] == [len(data) for data in frames]
+    assert stats.received_bytes == sum(min(len(data), snaplen) for data in frames)
+
+
+def test_jumbo(subject: Subject) -> None:
+    frames = [frame(number, size) for number, size in enumerate((1514, 1515, 4096, 9014, 64, 9014))]
+    with subject.running(frames) as capture:
+        rows = collect(capture, len(frames))
+    assert [row.origlen for row in rows] == [len(data) for data in frames]
+    assert [row.data for row in rows] == frames
+
+
+def test_vlan_in_bytes(subject: Subject) -> None:
+    """The sender put the tags into the bytes. The kernel may take the outer one out on the way: it is not lost."""
+    frames = [
+        frame(0, tags=((VLAN, 100),)),
+        frame(1),
+        frame(2, tags=((SERVICE_VLAN, 7), (VLAN, 0x6064))),
+        frame(3, tags=((VLAN, 0),)),
+    ]
+    with subject.running(frames) as capture:
+        rows = collect(capture, len(frames))
+    assert [row.wire_bytes for row in rows] == frames
+    for row, data in zip(rows, frames, strict=True):
+        assert row.origlen == len(row.data), "origlen is without a tag that is in metadata"
+        assert not row.vlan_tpid or row.vlan_tpid == int.from_bytes(data[12:14], "big")
+
+
+@pytest.mark.wire(relay=True)
+def test_vlan_in_metadata(live: Live) -> None:
+    """The tag is out of the bytes before the interface gets the frame, as with a NIC that does VLAN offload."""
+    frames = [frame(0, tags=((VLAN, 0x2064),)), frame(1), frame(2, tags=((SERVICE_VLAN, 7), (VLAN, 100)))]
+    with live.running(frames) as capture:
+        rows = collect(capture, len(frames))
+    assert [row.wire_bytes for row in rows] == frames
+
+
+def test_timestamps(live: Live) -> None:
+    """Host clock, in ns: none before the frame was sent or after it was received, and none before the one before."""
+    slack = 20_000_000  # a clock read elsewhere and converted
+    before = time.time_ns()
+    with live.running([frame(number) for number in range(300)]) as capture:
+        times = [row.ts for row in collect(capture, 300)]
+    after = time.time_ns()
+    assert len(times) == 300
+    assert before - slack <= times[0]
+    assert times[-1] <= after + slack
+    assert times == sorted(times)
+    assert any(ts % 1000 for ts in times), "no time has a nanosecond part"
+    assert len(set(times)) > 1
+
+
+def test_timestamps_recorded(recorded: Recorded) -> None:
+    with recorded.running([frame(number) for number in range(300)]) as capture:
+        times = [row.ts for row in collect(capture, 300)]
+    assert [later - ts for ts, later in itertools.pairwise(times)] == [Recorded.TIME_STEP_NS] * 299
+
+
+def test_direction(live: Live) -> None:
+    """What came in says so; what the host sent says so, or is not captured at all by what takes packets."""
+    with live.open() as capture, Sender(live.wire.far) as far:
+        live.send([frame(0), frame(1)])
+        far.send([frame(2), frame(3)])
+        rows = {row.number: row.flags & (INBOUND | OUTBOUND) for row in drain(capture)}
+    expected = {0: INBOUND, 1: INBOUND}
+    if live.variant.sees_sent:
+        expected |= {2: OUTBOUND, 3: OUTBOUND}
+    assert rows == expected

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of the contract table: each engine, once or in several modes. The one place that knows an engine by name.
+
+An engine that is not named here takes part as it is, with its defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import wirepath as wp
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    engine: str
+    options: Options = field(default_factory=dict)
+    # What else to ask for where a case wants it; None: the engine has nothing of the kind.
+    small: Options = field(default_factory=dict)  # the least memory, so that it can be filled
+    workers: Options | None = None  # several receivers for one queue
+    sees_sent: bool = True  # taps what the host itself sends
+    linear: bool = True  # receives a jumbo frame in one piece
+    mode: tuple[str, ...] = ()  # words that the granted mode has to have
+    file: bool = False  # is opened on a file, not on an interface
+
+
+_KNOWN = {
+    "socket": [Variant("socket", "socket")],
+    "pcap": [Variant("pcap", "pcap")],
+    "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3")],
+    "af_xdp": [
+        Variant("af_xdp native", "af_xdp", sees_sent=False),
+        Variant("af_xdp generic", "af_xdp", sees_sent=False),
+    ],
+    "replay": [Variant("replay", "replay", sees_sent=False)],
+}
+
+
+def variants() -> list[Variant]:
+    """Every column, usable here or not."""
+    return [
+        replace(variant, file=engine.target == "file")
+        for engine in wp.engines()
+        for variant in _KNOWN.get(engine.name, [Variant(engine.name, engine.name)])
+    ]
+
+
+def unusable() -> dict[str, str]:
+    """Why an engine cannot run here, by the names of its columns."""
+    reasons = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
+    return {variant.name: reasons[variant.engine] for variant in variants() if variant.engine in reasons}
