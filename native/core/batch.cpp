@@ -47,11 +47,15 @@ void Batch::keep(std::span<const std::uint32_t> rows) noexcept {
     size_ = static_cast<std::uint32_t>(rows.size());
 }
 
-void Batch::release() noexcept {
-    size_ = 0;
+void Batch::release_payload() noexcept {
     base_ = nullptr;
     base_bytes_ = 0;
     lease_.reset();
+}
+
+void Batch::release() noexcept {
+    release_payload();
+    size_ = 0;
     annotations_.clear();
 }
 

@@ -65,7 +65,9 @@ class Batch {
     void push(const Packet& packet) noexcept;
     // Filters: only these rows stay. They ascend.
     void keep(std::span<const std::uint32_t> rows) noexcept;
-    // The payload's memory goes back to its source; the batch is empty.
+    // The payload's memory goes back to its source; the columns stay.
+    void release_payload() noexcept;
+    // That, and the batch is empty.
     void release() noexcept;
 
     std::uint32_t size() const noexcept { return size_; }

@@ -24,6 +24,7 @@ class FilteredSource {
     void set_filter(const std::string& text);
     Place filtered_by() const noexcept { return place_.load(std::memory_order_relaxed); }
 
+    bool is_file() const noexcept { return kind_ == Kind::file; }
     const Info& info() const noexcept { return source_->info(); }
     void start() { source_->start(); }
     Status receive(Batch& into, std::chrono::nanoseconds timeout) noexcept;

@@ -16,6 +16,7 @@ class Interrupt {
     void raise() noexcept;
     // True once for each raise() (or for several before it). No system call when there was none.
     bool take() noexcept;
+    int fd() const noexcept { return event_.get(); } // readable while raised
 
     // Waits until fd is readable or has an error (ok), the interrupt is raised (interrupted, and taken), a signal or
     // the timeout ends it (timeout). `revents` gets poll's bits of fd. A timeout below zero waits without end.
