@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only folder that knows Python.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "core/error.hpp"
+#include "core/stats.hpp"
+
+namespace wirepath::python {
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+void bind_errors(nb::module_& m);
+void bind_engines(nb::module_& m);
+void bind_batch(nb::module_& m);
+void bind_capture(nb::module_& m);
+void bind_sinks(nb::module_& m);
+void bind_pipeline(nb::module_& m);
+void bind_filter(nb::module_& m);
+
+nb::dict to_dict(const Stats& stats); // a counter without a value is None
+
+} // namespace wirepath::python

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "python/bind.hpp"
+
+NB_MODULE(_core, m) {
+    using namespace wirepath::python;
+    m.doc() = "The native half of wirepath. Use `import wirepath`.";
+    bind_errors(m);
+    bind_engines(m);
+    bind_filter(m);
+    bind_batch(m);
+    bind_capture(m);
+    bind_sinks(m);
+    bind_pipeline(m);
+}
