@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every path that a packet can take from a Linux network card to a program, behind one API.
+
+>>> import wirepath as wp
+>>> with wp.open("eth0", filter="tcp port 443") as capture:
+...     for batch in capture:
+...         print(len(batch), int(batch.origlen.sum()))
+"""
+
+from wirepath._core import Batch, CountSink, Packet, Sink
+from wirepath.batch import Flag
+from wirepath.capture import Capture, open  # noqa: A004 (wp.open, as in gzip.open)
+from wirepath.engines import Engine, Option, engines
+from wirepath.errors import (
+    BusyError,
+    ClosedError,
+    FileFormatError,
+    FilterError,
+    InterfaceGoneError,
+    NoBufferError,
+    NoPermissionError,
+    NoSpaceError,
+    NotFoundError,
+    OptionError,
+    RefusedError,
+    SystemCallError,
+    UnsupportedError,
+    WirepathError,
+)
+from wirepath.filter import Filter, compile_filter
+from wirepath.info import Interface, SourceInfo
+from wirepath.pipeline import Run, run
+from wirepath.stats import Stats
+
+__all__ = [
+    "Batch",
+    "BusyError",
+    "Capture",
+    "ClosedError",
+    "CountSink",
+    "Engine",
+    "FileFormatError",
+    "Filter",
+    "FilterError",
+    "Flag",
+    "Interface",
+    "InterfaceGoneError",
+    "NoBufferError",
+    "NoPermissionError",
+    "NoSpaceError",
+    "NotFoundError",
+    "Option",
+    "OptionError",
+    "Packet",
+    "RefusedError",
+    "Run",
+    "Sink",
+    "SourceInfo",
+    "Stats",
+    "SystemCallError",
+    "UnsupportedError",
+    "WirepathError",
+    "compile_filter",
+    "engines",
+    "open",
+    "run",
+]

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class WirepathError(Exception):
+    doing: str
+    """What was being done."""
+    errno: int | None
+    hint: str
+    """What the user can do about it; may be empty."""
+
+class SystemCallError(WirepathError, OSError): ...
+class NoPermissionError(WirepathError, PermissionError): ...
+class NotFoundError(WirepathError, FileNotFoundError): ...
+class BusyError(WirepathError, OSError): ...
+class UnsupportedError(WirepathError, RuntimeError): ...
+class RefusedError(WirepathError, RuntimeError): ...
+class OptionError(WirepathError, ValueError): ...
+class FilterError(WirepathError, ValueError): ...
+class FileFormatError(WirepathError, ValueError): ...
+class NoSpaceError(WirepathError, OSError): ...
+class NoBufferError(WirepathError, BufferError): ...
+class InterfaceGoneError(WirepathError, OSError): ...
+class ClosedError(WirepathError, ValueError): ...
+
+def engines() -> list[dict[str, Any]]: ...
+def probe(engine: str) -> tuple[bool, str]: ...
+def stat_meanings() -> list[tuple[str, str]]: ...
+
+class Filter:
+    """A compiled pcap-filter(7) expression."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def linktype(self) -> int:
+        """The LINKTYPE_ number that it was compiled for."""
+
+    @property
+    def instructions(self) -> list[tuple[int, int, int, int]]:
+        """The classic BPF program: (code, jt, jf, k) each."""
+
+    def matches(
+        self, data: bytes, origlen: int | None = None, vlan_tci: int = 0, vlan_tpid: int = 0, flags: int = 0
+    ) -> bool:
+        """Whether a packet matches; `vlan_tpid` 0: no VLAN tag in metadata."""
+
+def compile_filter(text: str, linktype: int = 1, snaplen: int = 262144) -> Filter:
+    """Compile for packets that are all in their bytes, as in files.
+
+    Raises:
+        FilterError: the message shows the place in the text.
+        UnsupportedError: libpcap is missing.
+    """
+
+def compile_live_filter(text: str, interface: str, snaplen: int = 262144) -> Filter:
+    """Compile for packets of a live interface, whose VLAN tag and direction are metadata."""
+
+class Packet:
+    """One packet, its bytes copied."""
+
+    @property
+    def ts(self) -> int:
+        """ns since 1970-01-01T00:00:00Z."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def caplen(self) -> int:
+        """len(data)"""
+
+    @property
+    def origlen(self) -> int:
+        """Bytes on the wire, without FCS and without a VLAN tag held in vlan_tci."""
+
+    @property
+    def interface(self) -> int: ...
+    @property
+    def interface_name(self) -> str: ...
+    @property
+    def linktype(self) -> int: ...
+    @property
+    def queue(self) -> int: ...
+    @property
+    def vlan_tci(self) -> int:
+        """The VLAN tag that hardware or kernel took out of the bytes; meaningful if vlan_tpid is not 0."""
+
+    @property
+    def vlan_tpid(self) -> int: ...
+    @property
+    def flags(self) -> int:
+        """Bits of `wirepath.Flag`."""
+
+    @property
+    def comments(self) -> list[str]:
+        """What a pcapng file says about it."""
+
+class Batch:
+    """What one receive delivered: columns of equal length, and one block of payload.
+
+    Columns stay as they are for as long as they are kept. Payload is there until the next receive, or for as long as a view
+    of it (`data`, `data_of`) is kept: a kept view holds a part of the capture's ring.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, row: int) -> Packet: ...
+    def __iter__(self) -> Iterator[Packet]: ...
+    @property
+    def ts(self) -> NDArray[np.int64]:
+        """ns since 1970-01-01T00:00:00Z."""
+
+    @property
+    def caplen(self) -> NDArray[np.uint32]:
+        """Bytes captured."""
+
+    @property
+    def origlen(self) -> NDArray[np.uint32]:
+        """Bytes on the wire."""
+
+    @property
+    def interface(self) -> NDArray[np.uint16]:
+        """Index into `capture.interfaces`."""
+
+    @property
+    def queue(self) -> NDArray[np.uint16]: ...
+    @property
+    def vlan_tci(self) -> NDArray[np.uint16]: ...
+    @property
+    def vlan_tpid(self) -> NDArray[np.uint16]:
+        """0: no tag in metadata."""
+
+    @property
+    def flags(self) -> NDArray[np.uint16]:
+        """Bits of `wirepath.Flag`."""
+
+    @property
+    def offset(self) -> NDArray[np.uint64]:
+        """Where each packet begins in `data`."""
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """The block of payload, without a copy: packet i is data[offset[i] : offset[i] + caplen[i]].
+
+        Raises:
+            ClosedError: the payload went back to the capture.
+        """
+
+    def data_of(self, row: int) -> NDArray[np.uint8]:
+        """One packet's bytes, without a copy."""
+
+    def where(self, mask: NDArray[np.bool_]) -> Batch:
+        """The rows where the mask is true, over the same payload."""
+
+    def take(self, rows: NDArray[np.uint32]) -> Batch:
+        """These rows, in this order, over the same payload."""
+
+    def copy(self) -> Batch:
+        """A batch in memory of its own."""
+
+class Capture:
+    def __init__(self, netns: str = "") -> None: ...
+    def add(
+        self,
+        engine: str,
+        target: str,
+        filter: str,
+        snaplen: int,
+        promisc: bool,
+        options: dict[str, str],
+        take: bool,
+    ) -> None: ...
+    def start(self) -> None: ...
+    def receive(self, timeout_s: float) -> tuple[str, Batch | None]: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+    def set_filter(self, text: str) -> None: ...
+    @property
+    def filter(self) -> str: ...
+    def stats(self) -> dict[str, int | None]: ...
+    def sources(self) -> list[dict[str, Any]]: ...
+    def interfaces(self) -> list[dict[str, Any]]: ...
+
+class Sink:
+    """Where packets end: given to `wirepath.run`, or written to batch by batch."""
+
+    def write(self, batch: Batch) -> None:
+        """Write every row.
+
+        Raises:
+            NoSpaceError: the disk is full; what was written before is readable.
+            ClosedError: after close().
+        """
+
+    def close(self) -> None:
+        """Complete it. Closing twice does nothing."""
+
+class CountSink(Sink):
+    """Counts packets, and keeps nothing."""
+
+    def __init__(self) -> None: ...
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """On the wire."""
+
+class Pipeline:
+    def __init__(
+        self,
+        capture: Capture,
+        sink: Sink,
+        packets: int | None,
+        seconds: float | None,
+        cpus: list[int],
+        ordered: bool,
+    ) -> None: ...
+    def start(self) -> None: ...
+    def wait(self, seconds: float) -> bool: ...
+    def interrupt(self) -> None: ...
+    def finish(self) -> None: ...
+    @property
+    def end(self) -> str: ...
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def out_of_order(self) -> int: ...
+    @property
+    def cpu_ns(self) -> int: ...

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a capture is made of: where its packets come from, and what the kernel granted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Granted", "Interface", "SourceInfo"]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface, or one that a file describes; ``batch.interface`` indexes ``capture.interfaces``."""
+
+    name: str
+    description: str
+    ifindex: int
+    """0: not an interface of this host."""
+    linktype: int
+    """A LINKTYPE_ number (https://www.tcpdump.org/linktypes.html)."""
+    snaplen: int
+    """Bytes; 0: no limit."""
+    clock: str
+    """``host``, ``adapter`` or ``adapter_unsynced``: what took the timestamps."""
+    filter: str
+    os: str
+    hardware: str
+    speed_bps: int
+    """0: unknown."""
+    mac: bytes
+    """Empty: unknown."""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """One thing that was asked of the kernel or the device, and what it granted."""
+
+    name: str
+    asked: str
+    granted: str
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """One receive queue or worker of a capture."""
+
+    engine: str
+    mode: str
+    """What was granted, in a few words."""
+    granted: tuple[Granted, ...]
+    interface: int
+    """Index into ``capture.interfaces``."""
+    queue: int
+    takes_packets: bool
+    """What it captures does not reach this host's network stack."""
+    notes: tuple[str, ...]
+    """What the user should know."""
+    filtered_by: str
+    """Where the filter runs: ``none``, ``nic``, ``xdp``, ``kernel`` or ``pipeline``."""
+    fd: int
+    """Readable when there is something to receive; -1: none."""
+
+    @classmethod
+    def from_core(cls, source: Mapping[str, Any]) -> "SourceInfo":
+        """From the core's description."""
+        return cls(
+            **{
+                **source,
+                "granted": tuple(Granted(*item) for item in source["granted"]),
+                "notes": tuple(source["notes"]),
+            }
+        )
