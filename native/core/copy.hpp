@@ -25,7 +25,7 @@ struct CopyCount {
 };
 
 inline void copy_payload(std::byte* to, std::span<const std::byte> from, CopyCount& count) noexcept {
-    std::memcpy(to, from.data(), from.size());
+    std::memmove(to, from.data(), from.size()); // a buffer may be read on into itself
     count.packets.add(1);
     count.bytes.add(from.size());
 }
