@@ -141,7 +141,7 @@ std::pair<std::span<const std::byte>, Lease> PyBatch::payload() const {
     const auto base = batch().base();
     if (base.data() == nullptr && batch().size() != 0)
         throw Error(Code::closed, "this batch's payload went back to the capture", 0,
-                    "Take batch.data or batch.copy() before the next batch is received");
+                    "Take batch.payload or batch.copy() before the next batch is received");
     return {base, batch().lease()};
 }
 
@@ -175,13 +175,13 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("vlan_tpid", &column<&Columns::vlan_tpid>, owned)
         .def_prop_ro("flags", &column<&Columns::flags>, owned)
         .def_prop_ro(
-            "data",
+            "payload",
             [](const PyBatch& self) {
                 auto [base, lease] = self.payload();
                 return bytes_view(base, std::move(lease));
             },
             owned)
-        .def("data_of", &data_of, "row"_a)
+        .def("data", &data_of, "row"_a)
         .def("where", &where, "mask"_a)
         .def("take", &take, "rows"_a)
         .def("copy", &copy);

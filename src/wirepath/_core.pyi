@@ -101,8 +101,8 @@ class Packet:
 class Batch:
     """What one receive delivered: columns of equal length, and one block of payload.
 
-    Columns stay as they are for as long as they are kept. Payload is there until the next receive, or for as long as a view
-    of it (`data`, `data_of`) is kept: a kept view holds a part of the capture's ring.
+    Columns stay as they are for as long as they are kept. Payload is there until the next receive, or for as long as a
+    view of it (`payload`, `data(row)`) is kept: a kept view holds a part of the capture's ring.
     """
 
     def __len__(self) -> int: ...
@@ -138,17 +138,17 @@ class Batch:
 
     @property
     def offset(self) -> NDArray[np.uint64]:
-        """Where each packet begins in `data`."""
+        """Where each packet begins in `payload`."""
 
     @property
-    def data(self) -> NDArray[np.uint8]:
-        """The block of payload, without a copy: packet i is data[offset[i] : offset[i] + caplen[i]].
+    def payload(self) -> NDArray[np.uint8]:
+        """The block of payload, without a copy: packet i is payload[offset[i] : offset[i] + caplen[i]].
 
         Raises:
             ClosedError: the payload went back to the capture.
         """
 
-    def data_of(self, row: int) -> NDArray[np.uint8]:
+    def data(self, row: int) -> NDArray[np.uint8]:
         """One packet's bytes, without a copy."""
 
     def where(self, mask: NDArray[np.bool_]) -> Batch:

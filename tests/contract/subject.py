@@ -44,7 +44,7 @@ class Row:
 
 
 def rows_of(batch: Any) -> list[Row]:
-    base = memoryview(batch.data)
+    base = memoryview(batch.payload)
     columns = (batch.ts, batch.offset, batch.caplen, batch.origlen, batch.queue, batch.vlan_tci, batch.vlan_tpid)
     return [
         Row(ts, bytes(base[offset : offset + caplen]), origlen, queue, tci, tpid, flags)

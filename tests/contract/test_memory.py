@@ -25,7 +25,7 @@ def _held(capture: Any, count: int) -> list[tuple[Any, bytes]]:
         batch = capture.receive(0.2)
         if batch is not None:
             rows += len(batch)
-            views += [(batch.data_of(row), bytes(batch.data_of(row))) for row in range(len(batch))]
+            views += [(batch.data(row), bytes(batch.data(row))) for row in range(len(batch))]
     assert rows >= count
     return views
 
@@ -98,7 +98,7 @@ def test_lease_dropped_on_other_threads(live: Live) -> None:
                     ends = (batch.offset + batch.caplen).tolist()
                     received += len(rows)
                     with ready:
-                        handed.append((rows, batch.data, list(zip(batch.offset.tolist(), ends, strict=True))))
+                        handed.append((rows, batch.payload, list(zip(batch.offset.tolist(), ends, strict=True))))
                         ready.notify_all()
     finally:
         with ready:
@@ -121,7 +121,7 @@ def test_backpressure(live: Live) -> None:
             number += 500
             try:
                 while (batch := capture.receive(0.1)) is not None:
-                    held.append((batch.data, rows_of(batch)[0], int(batch.offset[0]), int(batch.caplen[0])))
+                    held.append((batch.payload, rows_of(batch)[0], int(batch.offset[0]), int(batch.caplen[0])))
             except wp.NoBufferError as error:
                 refusal = error
         assert refusal is not None, f"{number} frames of 1400 bytes are held and there is still room"
