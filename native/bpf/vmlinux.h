@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The kernel's types, by hand: only the fields that are used. Clang records which those are, and libbpf looks up where
+ * the running kernel has them (CO-RE). */
+#ifndef WIREPATH_VMLINUX_H
+#define WIREPATH_VMLINUX_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+
+enum bpf_map_type {
+    BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_XSKMAP = 17,
+};
+
+enum xdp_action {
+    XDP_ABORTED,
+    XDP_DROP,
+    XDP_PASS,
+    XDP_TX,
+    XDP_REDIRECT,
+};
+
+/* A program's context: the verifier rewrites these accesses, so they are not CO-RE's to relocate. */
+struct xdp_md {
+    __u32 data;
+    __u32 data_end;
+    __u32 data_meta;
+    __u32 ingress_ifindex;
+    __u32 rx_queue_index;
+    __u32 egress_ifindex;
+};
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct net_device {
+    int ifindex;
+};
+
+struct sk_buff {
+    struct net_device* dev;
+    __be16 vlan_proto;
+    __u16 vlan_tci;
+    __u32 vlan_all; /* 6.3 on: vlan_proto and vlan_tci in one word */
+};
+
+/* Until 6.2 the two fields kept their values after the tag was taken off. */
+struct sk_buff___with_vlan_present {
+    __u8 vlan_present : 1;
+};
+
+#pragma clang attribute pop
+
+#endif

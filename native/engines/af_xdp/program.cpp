@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// libbpf loads and attaches; libxdp is not used: its dispatcher needs objects under /usr/lib and a bpffs, which a fresh
+// network namespace has not, and it writes to standard error. One program an interface is all there is to manage.
+#include "engines/af_xdp/program.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <memory>
+#include <redirect.skel.h>
+#include <sys/socket.h>
+
+#include "core/error.hpp"
+#include "linux/uapi_newer.hpp"
+
+namespace wirepath::af_xdp {
+namespace {
+
+// libbpf prints to standard error unless told otherwise, and has one switch for the whole process.
+class Quiet {
+  public:
+    Quiet() : before_(libbpf_set_print(nullptr)) {}
+    Quiet(const Quiet&) = delete;
+    Quiet& operator=(const Quiet&) = delete;
+    ~Quiet() { libbpf_set_print(before_); }
+
+  private:
+    libbpf_print_fn_t before_;
+};
+
+struct Destroy {
+    void operator()(redirect_bpf* skeleton) const noexcept { redirect_bpf::destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<redirect_bpf, Destroy>;
+
+bpf_program* program_of(const redirect_bpf& skeleton, TagSource tags) {
+    switch (tags) {
+    case TagSource::driver:
+        return skeleton.progs.take_with_tag;
+    case TagSource::tracepoint:
+        return skeleton.progs.take_with_noted_tag;
+    case TagSource::nowhere:
+        break;
+    }
+    return skeleton.progs.take;
+}
+
+struct Load {
+    std::uint32_t ifindex;
+    std::uint32_t queues;
+    bool metadata;
+    bool fragments;
+    TagSource tags;
+};
+
+void configure(redirect_bpf& skeleton, const Load& load) {
+    for (bpf_program* program : {skeleton.progs.take, skeleton.progs.take_with_tag, skeleton.progs.take_with_noted_tag,
+                                 skeleton.progs.note_tag})
+        bpf_program__set_autoload(program, false);
+    bpf_program* take = program_of(skeleton, load.tags);
+    bpf_program__set_autoload(take, true);
+    bpf_program__set_autoload(skeleton.progs.note_tag, load.tags == TagSource::tracepoint);
+    std::uint32_t flags = load.fragments ? BPF_F_XDP_HAS_FRAGS : 0;
+    if (load.tags == TagSource::driver) {
+        flags |= uapi::bpf_f_xdp_dev_bound_only;
+        bpf_program__set_ifindex(take, load.ifindex);
+    }
+    bpf_program__set_flags(take, flags);
+    bpf_map__set_max_entries(skeleton.maps.sockets, load.queues);
+    skeleton.rodata->ifindex = static_cast<int>(load.ifindex);
+    skeleton.rodata->with_metadata = load.metadata;
+}
+
+// nullptr and errno if the kernel does not take it.
+Skeleton try_load(const Load& load) {
+    const Quiet quiet;
+    Skeleton skeleton(redirect_bpf::open());
+    if (skeleton == nullptr)
+        return nullptr;
+    configure(*skeleton, load);
+    if (const int failed = redirect_bpf::load(skeleton.get()); failed != 0) {
+        errno = -failed;
+        return nullptr;
+    }
+    return skeleton;
+}
+
+Error cannot_load(int err) {
+    if (err == EPERM || err == EACCES)
+        return Error(Code::permission, "loading the XDP program", err,
+                     "This needs CAP_BPF and CAP_NET_ADMIN (in the initial user namespace): run with sudo, or with "
+                     "setpriv --ambient-caps +bpf,+net_admin,+net_raw,+perfmon");
+    return Error(Code::unsupported, "loading the XDP program", err,
+                 "The kernel needs BPF with type information (CONFIG_DEBUG_INFO_BTF) and AF_XDP "
+                 "(CONFIG_XDP_SOCKETS), Linux 6.1 or newer");
+}
+
+Skeleton load_with_best_tags(Load load, std::initializer_list<TagSource> sources, TagSource& found) {
+    const bool with_timestamps = load.metadata;
+    for (const TagSource source : sources) {
+        load.tags = found = source;
+        load.metadata = with_timestamps || source != TagSource::nowhere;
+        if (Skeleton skeleton = try_load(load))
+            return skeleton;
+    }
+    throw cannot_load(errno);
+}
+
+void refuse_if_taken(const Device& device) {
+    bpf_xdp_query_opts found{};
+    found.sz = sizeof found;
+    const Quiet quiet;
+    if (bpf_xdp_query(static_cast<int>(device.ifindex), 0, &found) != 0)
+        throw Error::from_errno("asking for the XDP program of " + device.name, errno);
+    const std::uint32_t id = found.drv_prog_id   ? found.drv_prog_id
+                             : found.skb_prog_id ? found.skb_prog_id
+                             : found.hw_prog_id  ? found.hw_prog_id
+                                                 : found.prog_id;
+    if (id == 0)
+        return;
+    std::string name = "?";
+    bpf_prog_info info{};
+    std::uint32_t size = sizeof info;
+    const Fd program(bpf_prog_get_fd_by_id(id));
+    if (program && bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0)
+        name = info.name;
+    throw Error(Code::busy,
+                "attaching to " + device.name + ", which has an XDP program already: " + name + ", id " +
+                    std::to_string(id),
+                EBUSY, "See ip link show " + device.name + " and bpftool net; end the program that attached it first");
+}
+
+Error cannot_attach(const Device& device, bool native, int err) {
+    const std::string doing =
+        std::string("attaching a ") + (native ? "native" : "generic") + " XDP program to " + device.name;
+    if (err == ERANGE || (native && err == EINVAL))
+        return Error(Code::unsupported, doing, err,
+                     "The driver" + (device.driver.empty() ? "" : " " + device.driver) + " refuses it at an MTU of " +
+                         std::to_string(device.mtu) +
+                         " with this program: allow fragments, lower the MTU, or use xdp_mode=generic");
+    if (err == EOPNOTSUPP)
+        return Error(Code::unsupported, doing, err,
+                     "The driver" + (device.driver.empty() ? "" : " " + device.driver) +
+                         " has no native XDP: use xdp_mode=generic");
+    if (err == EEXIST || err == EBUSY)
+        return Error(Code::busy, doing, err, "See ip link show " + device.name + " and bpftool net");
+    return Error::from_errno(doing, err);
+}
+
+std::string_view in_words(TagSource tags) {
+    switch (tags) {
+    case TagSource::driver:
+        return "from the driver (bpf_xdp_metadata_rx_vlan_tag)";
+    case TagSource::tracepoint:
+        return "from the tracepoint netif_receive_skb";
+    case TagSource::nowhere:
+        break;
+    }
+    return "only tags that are in the bytes";
+}
+
+} // namespace
+
+Program::Program(const Device& device, const Settings& settings) {
+    refuse_if_taken(device);
+    if (settings.xdp_mode != XdpMode::automatic) {
+        attach(device, settings, settings.xdp_mode == XdpMode::native);
+    } else {
+        try {
+            attach(device, settings, true);
+        } catch (const Error& error) {
+            if (error.code() != Code::unsupported && error.code() != Code::system)
+                throw;
+            notes_.push_back("generic XDP, because native was refused: " + std::string(error.what()));
+            attach(device, settings, false);
+        }
+    }
+    if (settings.promisc)
+        be_promiscuous(device);
+}
+
+void Program::attach(const Device& device, const Settings& settings, bool native) {
+    TagSource tags = TagSource::nowhere;
+    const Skeleton skeleton =
+        load_with_best_tags({device.ifindex, device.queues, settings.xdp_timestamps,
+                             settings.fragments != Fragments::off, TagSource::nowhere},
+                            {native ? TagSource::driver : TagSource::tracepoint, TagSource::nowhere}, tags);
+    const bpf_program* take = program_of(*skeleton, tags);
+    if (tags == TagSource::tracepoint) {
+        tag_link_ = Fd(bpf_link_create(bpf_program__fd(skeleton->progs.note_tag), 0, BPF_TRACE_RAW_TP, nullptr));
+        if (!tag_link_)
+            tags = TagSource::nowhere;
+    }
+    bpf_link_create_opts options{};
+    options.sz = sizeof options;
+    options.flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+    link_ = Fd(bpf_link_create(bpf_program__fd(take), static_cast<int>(device.ifindex), BPF_XDP, &options));
+    if (!link_)
+        throw cannot_attach(device, native, errno);
+    sockets_ = Fd(::fcntl(bpf_map__fd(skeleton->maps.sockets), F_DUPFD_CLOEXEC, 0));
+    native_ = native;
+    tell(settings, tags);
+}
+
+void Program::tell(const Settings& settings, TagSource tags) {
+    const std::string_view asked = settings.xdp_mode == XdpMode::automatic ? "auto"
+                                   : settings.xdp_mode == XdpMode::native  ? "native"
+                                                                           : "generic";
+    granted_.push_back({"xdp_mode", std::string(asked), native_ ? "native" : "generic"});
+    metadata_ = settings.xdp_timestamps || tags != TagSource::nowhere;
+    granted_.push_back({"vlan_tags", "kept", std::string(in_words(tags))});
+    if (tags == TagSource::nowhere)
+        notes_.push_back("VLAN tags that the NIC or the sender keeps beside the bytes are lost: this kernel or driver "
+                         "has no way to read them from XDP. ethtool -K IFACE rxvlan off leaves them in the bytes");
+}
+
+void Program::take_queue(std::uint32_t queue, int socket) {
+    if (bpf_map_update_elem(sockets_.get(), &queue, &socket, BPF_ANY) != 0)
+        throw Error::from_errno("putting the socket of queue " + std::to_string(queue) + " in the XSKMAP", errno);
+}
+
+void Program::leave_queue(std::uint32_t queue) noexcept {
+    if (!fork_guard_.in_child())
+        bpf_map_delete_elem(sockets_.get(), &queue);
+}
+
+// Said in so many words, since a forked child may hold the descriptors, too. In that child closing is all.
+void Program::detach() noexcept {
+    if (!fork_guard_.in_child()) {
+        bpf_link_detach(link_.get());
+        if (tag_link_)
+            bpf_link_detach(tag_link_.get());
+    }
+}
+
+void Program::check_loadable() {
+    const Quiet quiet;
+    const Fd map(
+        bpf_map_create(BPF_MAP_TYPE_XSKMAP, "sockets", sizeof(std::uint32_t), sizeof(std::uint32_t), 1, nullptr));
+    if (!map)
+        throw cannot_load(errno);
+    const bpf_insn pass[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, XDP_PASS},
+                             {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    const Fd program(bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, std::size(pass), nullptr));
+    if (!program)
+        throw cannot_load(errno);
+}
+
+void Program::be_promiscuous(const Device& device) {
+    promiscuity_ = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    packet_mreq request{};
+    request.mr_ifindex = static_cast<int>(device.ifindex);
+    request.mr_type = PACKET_MR_PROMISC;
+    if (!promiscuity_ ||
+        ::setsockopt(promiscuity_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) != 0)
+        throw Error::from_errno("putting " + device.name + " into promiscuous mode", errno);
+}
+
+} // namespace wirepath::af_xdp

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/source.hpp"
+#include "engines/af_xdp/settings.hpp"
+#include "linux/fd.hpp"
+#include "linux/fork_guard.hpp"
+
+namespace wirepath::af_xdp {
+
+// Where a VLAN tag that is not in the bytes comes from.
+enum class TagSource { driver, tracepoint, nowhere };
+
+// The redirect program on the interface, shared by the sockets of its queues. It is attached by a BPF link, which dies
+// with the last descriptor of it: nothing is left behind, however the process ends. Until a queue's socket is in its
+// map that queue's packets go on to the network stack.
+class Program {
+  public:
+    // Throws Error: busy if the interface has an XDP program, permission, unsupported.
+    Program(const Device& device, const Settings& settings);
+    ~Program() { detach(); }
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+    void take_queue(std::uint32_t queue, int socket); // throws Error
+    void leave_queue(std::uint32_t queue) noexcept;
+
+    bool native() const noexcept { return native_; }
+    bool metadata() const noexcept { return metadata_; } // stands in front of each packet
+    const std::vector<Granted>& granted() const noexcept { return granted_; }
+    const std::vector<std::string>& notes() const noexcept { return notes_; }
+
+    // Throws Error: permission or unsupported, if this process may not load such a program.
+    static void check_loadable();
+
+  private:
+    void attach(const Device& device, const Settings& settings, bool native);
+    void tell(const Settings& settings, TagSource tags);
+    void be_promiscuous(const Device& device);
+    void detach() noexcept;
+
+    ForkGuard fork_guard_;
+    Fd sockets_;     // the map from queue to socket
+    Fd link_;        // of the program
+    Fd tag_link_;    // of the tracepoint that sees VLAN tags, generic mode only
+    Fd promiscuity_; // a packet socket: the interface is promiscuous for as long as it is open
+    bool native_ = false, metadata_ = false;
+    std::vector<Granted> granted_;
+    std::vector<std::string> notes_;
+};
+
+} // namespace wirepath::af_xdp

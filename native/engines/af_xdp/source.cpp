@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engines/af_xdp/source.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "engines/af_xdp/metadata.h"
+#include "linux/uapi_newer.hpp"
+
+namespace wirepath::af_xdp {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+using std::chrono::nanoseconds;
+
+constexpr std::uint32_t spill_buffers = 32;
+constexpr std::size_t spill_bytes = 256 << 10; // a packet in the most fragments there can be takes a quarter
+constexpr std::uint32_t ahead = 4;             // packets whose first bytes are fetched in advance
+
+bool goes_on(const xdp_desc& part) { return (part.options & uapi::xdp_pkt_contd) != 0; }
+
+std::uint16_t kind_of(const std::byte* data, const std::string& mac) {
+    static constexpr unsigned char everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    if (std::memcmp(data, mac.data(), 6) == 0)
+        return flag_inbound;
+    if ((data[0] & std::byte{1}) == std::byte{0})
+        return flag_inbound | flag_other_host;
+    return flag_inbound | (std::memcmp(data, everyone, 6) == 0 ? flag_broadcast : flag_multicast);
+}
+
+timespec to_timespec(nanoseconds time) { return {time.count() / 1'000'000'000, time.count() % 1'000'000'000}; }
+
+std::string in_words(std::uint64_t value, const char* unit) {
+    return value == 0 ? "off" : std::to_string(value) + unit;
+}
+
+} // namespace
+
+QueueSource::QueueSource(const Device& device, std::uint32_t queue, std::shared_ptr<Program> program,
+                         const Settings& settings, Info info)
+    : device_(device), queue_(queue), settings_(settings), program_(std::move(program)), umem_(settings),
+      socket_(device, queue, program_->native(), umem_, settings), spill_(spill_buffers, spill_bytes),
+      info_(std::move(info)), metadata_(program_->metadata()), enough_(std::max(1U, settings.ring_size / 8)) {
+    describe();
+}
+
+void QueueSource::describe() {
+    static constexpr const char* modes[] = {"auto", "copy", "zero_copy"};
+    const char* mode = socket_.zero_copy() ? "zero_copy" : "copy";
+    info_.queue = static_cast<std::uint16_t>(queue_);
+    info_.fd = socket_.fd();
+    info_.mode = std::string(mode) + (program_->native() ? ", native XDP" : ", generic XDP");
+    info_.granted.push_back({"mode", modes[static_cast<int>(settings_.mode)], mode});
+    info_.granted.insert(info_.granted.end(), program_->granted().begin(), program_->granted().end());
+    info_.granted.push_back(
+        {"fragments", settings_.fragments == Fragments::off ? "off" : "on", socket_.fragments() ? "on" : "off"});
+    if (settings_.busy_poll_us != 0)
+        info_.granted.push_back({"busy_poll_us", in_words(settings_.busy_poll_us, " us"),
+                                 in_words(socket_.busy_poll_granted(SO_BUSY_POLL), " us")});
+    if (settings_.prefer_busy_poll)
+        info_.granted.push_back(
+            {"prefer_busy_poll", "on", socket_.busy_poll_granted(SO_PREFER_BUSY_POLL) != 0 ? "on" : "off"});
+}
+
+Place QueueSource::set_filter(std::shared_ptr<const Filter> filter) {
+    return filter != nullptr ? Place::pipeline : Place::none;
+}
+
+void QueueSource::start() { program_->take_queue(queue_, socket_.fd()); }
+
+Status QueueSource::receive(Batch& into, nanoseconds timeout) noexcept {
+    into.release();
+    take_back();
+    if (interrupt_.take())
+        return Status::interrupted;
+    const Status status = wait_for_packets(timeout);
+    return status == Status::ok ? deliver(into) : status;
+}
+
+void QueueSource::take_back() noexcept {
+    umem_.collect([this](std::uint64_t frame) { socket_.fill().push(frame); });
+    socket_.fill().submit();
+    if (socket_.fill().needs_wakeup())
+        socket_.wake();
+}
+
+Status QueueSource::wait_for_packets(nanoseconds timeout) noexcept {
+    ReceiveRing& ring = socket_.received();
+    const auto deadline = Steady::now() + timeout;
+    while (ring.available(enough_) == 0) {
+        const nanoseconds left =
+            timeout.count() < 0 ? timeout : std::max(nanoseconds(0), nanoseconds(deadline - Steady::now()));
+        if (const Status status = sleep(left); status != Status::ok)
+            return status;
+    }
+    if (ring.available(enough_) >= enough_ || timeout.count() == 0)
+        return Status::ok;
+    return gather(timeout.count() < 0 ? settings_.gather : std::min(settings_.gather, timeout));
+}
+
+// Waking up for every few packets would cost more than receiving them.
+Status QueueSource::gather(nanoseconds limit) noexcept {
+    if (limit.count() == 0)
+        return Status::ok;
+    short unused = 0;
+    waits_.add(1);
+    const Status status = interrupt_.wait(-1, limit, unused);
+    return status == Status::timeout ? Status::ok : status;
+}
+
+// ok: look again.
+Status QueueSource::sleep(nanoseconds timeout) noexcept {
+    if (link_gone_)
+        return check_link();
+    if (socket_.busy_polls()) {
+        busy_poll(timeout);
+        if (socket_.received().available(1) != 0)
+            return Status::ok;
+    }
+    pollfd fds[] = {{interrupt_.fd(), POLLIN, 0}, {socket_.fd(), POLLIN, 0}, {link_watch_.fd(), POLLIN, 0}};
+    const timespec limit = to_timespec(timeout);
+    waits_.add(1);
+    const int ready = ::ppoll(fds, std::size(fds), timeout.count() < 0 ? nullptr : &limit, nullptr);
+    if (ready > 0 && fds[0].revents != 0 && interrupt_.take())
+        return Status::interrupted;
+    return after_sleep(ready, fds[1].revents, fds[2].revents);
+}
+
+Status QueueSource::after_sleep(int ready, short socket_events, short link_events) noexcept {
+    if (ready == 0 || (ready < 0 && errno == EINTR))
+        return Status::timeout;
+    if (ready < 0) {
+        fault_ = Error::from_errno("waiting for packets on " + device_.name, errno);
+        return Status::error;
+    }
+    if (link_events == 0 && (socket_events & ~POLLIN) == 0)
+        return Status::ok;
+    link_watch_.drain();
+    return check_link();
+}
+
+// The kernel's own polling, on this thread, instead of an interrupt's.
+void QueueSource::busy_poll(nanoseconds timeout) noexcept {
+    nanoseconds limit = std::chrono::microseconds(settings_.busy_poll_us);
+    if (timeout.count() >= 0)
+        limit = std::min(limit, timeout);
+    const auto deadline = Steady::now() + limit;
+    do
+        socket_.wake();
+    while (socket_.received().available(1) == 0 && Steady::now() < deadline);
+}
+
+Status QueueSource::check_link() noexcept {
+    const LinkState state = link_state(device_.ifindex, link_watch_.fd());
+    link_gone_ = state != LinkState::up;
+    if (!link_gone_)
+        return Status::ok;
+    fault_ = Error(Code::gone, "capturing from " + device_.name, state == LinkState::down ? ENETDOWN : ENODEV,
+                   state == LinkState::down ? "The interface was brought down" : "The interface is not there any more");
+    return Status::gone;
+}
+
+Status QueueSource::deliver(Batch& into) noexcept {
+    clock_.measure();
+    ReceiveRing& ring = socket_.received();
+    const std::uint32_t limit = std::min(settings_.batch, into.capacity());
+    const std::uint32_t count = std::min({ring.available(limit), limit, umem_.lendable()});
+    const Status status = count == 0 || goes_on(ring.at(ring.next())) ? copy(into, limit) : lend(into, count);
+    if (status == Status::ok)
+        this->count(into);
+    return status;
+}
+
+Status QueueSource::lend(Batch& into, std::uint32_t count) noexcept {
+    ReceiveRing& ring = socket_.received();
+    into.begin(umem_.base(), umem_.bytes(), umem_.begin_batch());
+    const std::int64_t now = clock_.now();
+    const std::uint32_t first = ring.next();
+    std::uint32_t done = 0;
+    for (; done < count && !goes_on(ring.at(first + done)); ++done) {
+        if (done + ahead < count)
+            __builtin_prefetch(umem_.base() + ring.at(first + done + ahead).addr, 1);
+        const xdp_desc& one = ring.at(first + done);
+        umem_.lend(one.addr);
+        into.push(describe_packet(umem_.base() + one.addr, one.len, now));
+    }
+    ring.release(done);
+    return Status::ok;
+}
+
+// Packets that are in several frames, and all of them while leases hold the frames that the kernel can spare.
+Status QueueSource::copy(Batch& into, std::uint32_t limit) noexcept {
+    BufferPool::Buffer buffer;
+    if (!spill_.take(buffer)) {
+        fault_ = Error(Code::no_buffer, "receiving from " + device_.name, 0,
+                       "Views of earlier batches hold all the memory there is: let go of them, or raise frames");
+        return Status::no_buffer;
+    }
+    into.begin(buffer.data, buffer.size, std::move(buffer.lease));
+    ReceiveRing& ring = socket_.received();
+    const std::uint32_t there = ring.available(UINT32_MAX), first = ring.next();
+    const std::int64_t now = clock_.now();
+    std::span<std::byte> room(buffer.data, buffer.size);
+    std::uint32_t done = 0;
+    while (into.size() < limit) {
+        const std::uint32_t parts = parts_of_packet(first + done, there - done);
+        if (parts == 0 || (done != 0 && std::size_t{parts} * umem_.frame_size() > room.size()))
+            break;
+        into.push(make_linear(first + done, parts, room, now));
+        room = room.subspan(into.data(into.size() - 1).size());
+        done += parts;
+    }
+    ring.release(done);
+    socket_.fill().submit();
+    return done != 0 ? Status::ok : Status::timeout;
+}
+
+// 0: the last ones are not there yet.
+std::uint32_t QueueSource::parts_of_packet(std::uint32_t first, std::uint32_t there) noexcept {
+    for (std::uint32_t parts = 1; parts <= there; ++parts)
+        if (!goes_on(socket_.received().at(first + parts - 1)))
+            return parts;
+    return 0;
+}
+
+Packet QueueSource::make_linear(std::uint32_t first, std::uint32_t parts, std::span<std::byte> room,
+                                std::int64_t now) noexcept {
+    ReceiveRing& ring = socket_.received();
+    Packet packet = describe_packet(umem_.base() + ring.at(first).addr, ring.at(first).len, now);
+    const std::size_t limit = std::min<std::size_t>(room.size(), settings_.snaplen);
+    std::size_t kept = 0, length = 0;
+    for (std::uint32_t part = first; part != first + parts; ++part) {
+        const xdp_desc& from = ring.at(part);
+        const std::size_t piece = std::min<std::size_t>(from.len, limit - kept);
+        if (piece != 0)
+            copy_payload(room.data() + kept, {umem_.base() + from.addr, piece}, pieces_);
+        kept += piece;
+        length += from.len;
+        socket_.fill().push(umem_.frame_of(from.addr));
+    }
+    copied_.packets.add(1);
+    copied_.bytes.add(kept);
+    packet.data = room.first(kept);
+    packet.origlen = static_cast<std::uint32_t>(length);
+    return packet;
+}
+
+Packet QueueSource::describe_packet(std::byte* data, std::uint32_t length, std::int64_t now) noexcept {
+    Packet packet;
+    packet.data = {data, std::min(length, settings_.snaplen)};
+    packet.origlen = length;
+    packet.ts = now;
+    packet.interface = info_.interface;
+    packet.queue = info_.queue;
+    packet.flags = kind_of(data, device_.mac);
+    packet_metadata metadata;
+    std::byte* at = data - sizeof metadata;
+    if (!metadata_)
+        return packet;
+    std::memcpy(&metadata, at, sizeof metadata);
+    if (metadata.present != 1)
+        return packet;
+    std::memset(at + offsetof(packet_metadata, present), 0, sizeof metadata.present);
+    packet.vlan_tci = metadata.vlan_tci;
+    packet.vlan_tpid = metadata.vlan_tpid;
+    if (settings_.xdp_timestamps)
+        packet.ts = clock_.unix_ns(metadata.ts_tai_ns);
+    return packet;
+}
+
+void QueueSource::count(const Batch& batch) noexcept {
+    std::uint64_t bytes = 0;
+    for (std::uint32_t row = 0; row < batch.size(); ++row)
+        bytes += batch.columns()->caplen[row];
+    received_.add(batch.size());
+    received_bytes_.add(bytes);
+}
+
+// Leases outlive this: they hold the umem's memory, and nothing of the kernel's.
+void QueueSource::stop() noexcept {
+    const std::lock_guard lock(closing_);
+    if (std::exchange(stopped_, true))
+        return;
+    program_->leave_queue(queue_);
+    socket_.statistics(last_);
+    socket_.close();
+    program_.reset();
+    if (!fork_guard_.in_child())
+        umem_.trim();
+}
+
+Stats QueueSource::stats() {
+    const std::lock_guard lock(closing_);
+    if (!stopped_)
+        socket_.statistics(last_);
+    Stats stats;
+    stats.received = received_.get();
+    stats.received_bytes = received_bytes_.get();
+    stats.filtered = 0;
+    stats.dropped_ring = last_.rx_ring_full;
+    stats.dropped_fill = last_.rx_dropped + last_.rx_invalid_descs;
+    stats.copied = copied_.packets.get();
+    stats.copied_bytes = copied_.bytes.get();
+    stats.waits = waits_.get();
+    return stats;
+}
+
+Error QueueSource::fault() const { return fault_.value_or(Error(Code::system, "nothing went wrong")); }
+
+} // namespace wirepath::af_xdp

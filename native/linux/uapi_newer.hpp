@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Constants of the kernel's interface that are newer than the oldest headers Wirepath is built with (Linux 6.1). A
+// kernel that does not know one refuses it, and the caller goes on without.
+#pragma once
+
+#include <cstdint>
+
+namespace wirepath::uapi {
+
+// <linux/if_xdp.h>, Linux 6.6: a packet may take several frames.
+inline constexpr std::uint16_t xdp_use_sg = 1 << 4;
+inline constexpr std::uint32_t xdp_pkt_contd = 1 << 0;
+
+// <linux/bpf.h>, Linux 6.3: a program for one device, that may ask its driver for a packet's metadata.
+inline constexpr std::uint32_t bpf_f_xdp_dev_bound_only = 1U << 6;
+
+} // namespace wirepath::uapi
