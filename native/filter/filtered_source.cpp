@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "filter/filtered_source.hpp"
 
+#include <net/if.h>
 #include <utility>
 
 namespace wirepath {
 namespace {
 
-using Clock_ = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
+
+// It may have been renamed since it was opened.
+std::string name_now(const Interface& interface) {
+    char name[IF_NAMESIZE];
+    return interface.ifindex != 0 && ::if_indextoname(interface.ifindex, name) != nullptr ? name : interface.name;
+}
 
 std::uint64_t bytes_of(const Batch& batch) {
     std::uint64_t sum = 0;
@@ -22,7 +29,7 @@ FilteredSource::FilteredSource(std::unique_ptr<Source> source, Kind kind) : sour
 std::shared_ptr<const Filter> FilteredSource::compile(const std::string& text, const Interface& interface) const {
     const std::uint32_t snaplen = interface.snaplen != 0 ? interface.snaplen : 262144;
     if (kind_ == Kind::live)
-        return Filter::compile_live(text, interface.name, snaplen);
+        return Filter::compile_live(text, name_now(interface), snaplen);
     return Filter::compile(text, interface.linktype, snaplen);
 }
 
@@ -85,7 +92,7 @@ void FilteredSource::select(Batch& batch) noexcept {
 }
 
 Status FilteredSource::receive(Batch& into, std::chrono::nanoseconds timeout) noexcept {
-    const auto start = Clock_::now();
+    const auto start = Steady::now();
     for (auto left = timeout;;) {
         const Status status = source_->receive(into, left);
         if (status != Status::ok)
@@ -101,7 +108,7 @@ Status FilteredSource::receive(Batch& into, std::chrono::nanoseconds timeout) no
             return Status::ok;
         if (timeout.count() < 0)
             continue;
-        left = timeout - (Clock_::now() - start);
+        left = timeout - (Steady::now() - start);
         if (left.count() <= 0)
             return Status::timeout;
     }

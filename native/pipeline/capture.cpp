@@ -59,9 +59,9 @@ void Capture::stop() noexcept {
 }
 
 void Capture::interrupt() noexcept {
-    if (sources_.size() == 1)
-        sources_.front()->interrupt();
-    else
+    for (auto& source : sources_)
+        source->interrupt(); // a pipeline waits there
+    if (sources_.size() > 1)
         interrupt_.raise();
 }
 

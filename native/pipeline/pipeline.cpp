@@ -29,8 +29,8 @@ void pin(int cpu) {
     CPU_ZERO(&set);
     CPU_SET(static_cast<std::size_t>(cpu), &set);
     if (const int err = ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set); err != 0)
-        throw Error::from_errno("running a worker on CPU " + std::to_string(cpu), err,
-                                "lscpu shows the CPUs there are");
+        throw Error(Code::bad_option, "running a worker on CPU " + std::to_string(cpu), err,
+                    "lscpu shows the CPUs that there are");
 }
 
 // Signals are for the thread that started the pipeline: its wait() ends early, and its program decides.
@@ -130,12 +130,12 @@ void Pipeline::fail(const Error& error) noexcept {
 }
 
 void Pipeline::source_ended(FilteredSource& source, Status status) noexcept {
-    if (status == Status::end_of_file) {
-        if (lanes_.empty())
-            finish(End::end_of_file);
-    } else if (status != Status::interrupted) {
+    if (status == Status::interrupted)
+        finish(End::interrupted);
+    else if (status != Status::end_of_file)
         fail(source.fault());
-    }
+    else if (lanes_.empty())
+        finish(End::end_of_file);
 }
 
 std::chrono::nanoseconds Pipeline::patience() noexcept {
@@ -212,10 +212,12 @@ void Pipeline::run_worker(Lane& lane) noexcept {
         if (status == Status::ok) {
             lane.full.push(std::exchange(batch, nullptr)); // as many places as batches: there is one
             writer_bell_.ring();
-        } else if (status != Status::timeout && status != Status::interrupted) {
+        } else if (status == Status::interrupted) {
+            finish(End::interrupted);
+        } else if (status != Status::timeout) {
             source_ended(lane.source, status);
             break;
-        } else if (status == Status::timeout && drain_until != Steady::time_point::max()) {
+        } else if (drain_until != Steady::time_point::max()) {
             break;
         }
     }

@@ -153,8 +153,12 @@ void PyCapture::close() noexcept {
     const nb::gil_scoped_release release;
     capture_.interrupt();
     const std::lock_guard only(receiving_);
-    if (started_)
-        last_stats_ = capture_.stats();
+    try {
+        if (started_)
+            last_stats_ = capture_.stats();
+    } catch (const Error&) {
+        last_stats_ = Stats{}; // nothing is known of an interface that went before its counters were read
+    }
     capture_.stop();
     if (current_) {
         const std::lock_guard lock(current_->payload);

@@ -2,6 +2,7 @@
 #include "python/sinks.hpp"
 
 #include "sinks/count.hpp"
+#include "sinks/tee.hpp"
 
 namespace wirepath::python {
 
@@ -32,8 +33,22 @@ void PySink::end(const Stats& stats) {
 
 void PySink::close() { end(Stats{}); }
 
+namespace {
+
+void make_tee(PySinkOf<TeeSink>* at, const std::vector<PySink*>& sinks) {
+    if (sinks.empty())
+        throw nb::value_error("a tee needs a sink");
+    std::vector<Sink*> inner;
+    for (PySink* sink : sinks)
+        inner.push_back(&sink->sink());
+    new (at) PySinkOf<TeeSink>(std::make_unique<TeeSink>(std::move(inner)));
+}
+
+} // namespace
+
 void bind_sinks(nb::module_& m) {
     nb::class_<PySink>(m, "Sink").def("write", &PySink::write, "batch"_a).def("close", &PySink::close);
+    nb::class_<PySinkOf<TeeSink>, PySink>(m, "TeeSink").def("__init__", &make_tee, "sinks"_a, nb::keep_alive<1, 2>());
     nb::class_<PySinkOf<CountSink>, PySink>(m, "CountSink")
         .def("__init__", [](PySinkOf<CountSink>* at) { new (at) PySinkOf<CountSink>(std::make_unique<CountSink>()); })
         .def_prop_ro("packets", [](PySinkOf<CountSink>& self) { return self.typed().packets(); })

@@ -7,7 +7,7 @@
 ...         print(len(batch), int(batch.origlen.sum()))
 """
 
-from wirepath._core import Batch, CountSink, Packet, Sink
+from wirepath._core import Batch, CountSink, Packet, Sink, TeeSink
 from wirepath.batch import Flag
 from wirepath.capture import Capture, open  # noqa: A004 (wp.open, as in gzip.open)
 from wirepath.engines import Engine, Option, engines
@@ -58,6 +58,7 @@ __all__ = [
     "SourceInfo",
     "Stats",
     "SystemCallError",
+    "TeeSink",
     "UnsupportedError",
     "WirepathError",
     "compile_filter",

@@ -209,6 +209,11 @@ class CountSink(Sink):
     def bytes(self) -> int:
         """On the wire."""
 
+class TeeSink(Sink):
+    """Each packet to several sinks, in turn; ends them all."""
+
+    def __init__(self, sinks: list[Sink]) -> None: ...
+
 class Pipeline:
     def __init__(
         self,
