@@ -19,20 +19,6 @@ void Batch::begin(const std::byte* base, std::size_t bytes, Lease lease) noexcep
     lease_ = std::move(lease);
 }
 
-void Batch::push(const Packet& packet) noexcept {
-    const std::uint32_t row = size_++;
-    Columns& to = *columns_.operator->();
-    to.ts[row] = packet.ts;
-    to.offset[row] = static_cast<std::uint64_t>(packet.data.data() - base_);
-    to.caplen[row] = static_cast<std::uint32_t>(packet.data.size());
-    to.origlen[row] = packet.origlen;
-    to.interface[row] = packet.interface;
-    to.queue[row] = packet.queue;
-    to.vlan_tci[row] = packet.vlan_tci;
-    to.vlan_tpid[row] = packet.vlan_tpid;
-    to.flags[row] = packet.flags;
-}
-
 void Batch::keep(std::span<const std::uint32_t> rows) noexcept {
     if (rows.size() == size_)
         return;
