@@ -20,8 +20,7 @@ namespace wirepath {
 namespace {
 
 constexpr std::uint32_t unlimited = 262144;
-constexpr std::uint32_t loopback_ifindex = 1;    // in every network namespace
-constexpr std::uint32_t status_gso_tcp = 1 << 8; // TP_STATUS_GSO_TCP, Linux 6.2
+constexpr std::uint32_t loopback_ifindex = 1; // in every network namespace
 constexpr auto forever = UINT64_MAX;
 const char* const remedy = "needs CAP_NET_RAW: run with sudo, or setpriv --ambient-caps +net_raw,+net_admin";
 
@@ -263,18 +262,6 @@ Probe probe_packet_socket() {
     if (errno == EPERM)
         return {false, remedy};
     return {false, Error::from_errno("this kernel has no packet sockets", errno).what()};
-}
-
-std::uint16_t flags_of_packet(unsigned packet_type, std::uint32_t status) noexcept {
-    static constexpr std::uint16_t directions[] = {flag_inbound, flag_inbound | flag_broadcast,
-                                                   flag_inbound | flag_multicast, flag_inbound | flag_other_host,
-                                                   flag_outbound};
-    unsigned flags = packet_type <= PACKET_OUTGOING ? directions[packet_type] : 0;
-    flags |= (status & TP_STATUS_CSUM_VALID) != 0 ? flag_csum_valid : 0;
-    flags |= (status & TP_STATUS_CSUMNOTREADY) != 0 ? flag_csum_not_ready : 0;
-    flags |= (status & TP_STATUS_TS_RAW_HARDWARE) != 0 ? flag_ts_hardware : 0;
-    flags |= (status & status_gso_tcp) != 0 ? flag_gso : 0;
-    return static_cast<std::uint16_t>(flags);
 }
 
 } // namespace wirepath

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <linux/if_packet.h>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -116,6 +117,16 @@ inline constexpr OptionSpec direction_option{
 Probe probe_packet_socket();
 
 // The columns' flags, from sockaddr_ll::sll_pkttype and TP_STATUS_*.
-std::uint16_t flags_of_packet(unsigned packet_type, std::uint32_t status) noexcept;
+inline std::uint16_t flags_of_packet(unsigned packet_type, std::uint32_t status) noexcept {
+    constexpr std::uint32_t status_gso_tcp = 1 << 8; // TP_STATUS_GSO_TCP, Linux 6.2
+    constexpr std::uint16_t of_type[8] = {flag_inbound, flag_inbound | flag_broadcast, flag_inbound | flag_multicast,
+                                          flag_inbound | flag_other_host, flag_outbound};
+    unsigned flags = of_type[packet_type & 7];
+    flags |= (status & TP_STATUS_CSUM_VALID) != 0 ? flag_csum_valid : 0;
+    flags |= (status & TP_STATUS_CSUMNOTREADY) != 0 ? flag_csum_not_ready : 0;
+    flags |= (status & TP_STATUS_TS_RAW_HARDWARE) != 0 ? flag_ts_hardware : 0;
+    flags |= (status & status_gso_tcp) != 0 ? flag_gso : 0;
+    return static_cast<std::uint16_t>(flags);
+}
 
 } // namespace wirepath
