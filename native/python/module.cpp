@@ -10,5 +10,6 @@ NB_MODULE(_core, m) {
     bind_batch(m);
     bind_capture(m);
     bind_sinks(m);
+    bind_print(m);
     bind_pipeline(m);
 }

@@ -7,7 +7,7 @@
 ...         print(len(batch), int(batch.origlen.sum()))
 """
 
-from wirepath._core import Batch, CountSink, Packet, Sink, TeeSink
+from wirepath._core import Batch, CountSink, Packet, PrintSink, Sink, TeeSink
 from wirepath.batch import Flag
 from wirepath.capture import Capture, open  # noqa: A004 (wp.open, as in gzip.open)
 from wirepath.engines import Engine, Option, engines
@@ -52,6 +52,7 @@ __all__ = [
     "Option",
     "OptionError",
     "Packet",
+    "PrintSink",
     "RefusedError",
     "Run",
     "Sink",

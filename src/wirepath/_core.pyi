@@ -214,6 +214,49 @@ class TeeSink(Sink):
 
     def __init__(self, sinks: list[Sink]) -> None: ...
 
+class PrintSink(Sink):
+    """Writes packets as text: a line each as tcpdump says it, or a JSON object each (docs/json.md)."""
+
+    def __init__(
+        self,
+        fd: int = 1,
+        *,
+        json: bool = False,
+        data: bool = False,
+        time: str = "clock",
+        nanoseconds: bool = False,
+        link_header: bool = False,
+        verbosity: int = 0,
+        quiet: bool = False,
+        absolute_seq: bool = False,
+        checksums: bool = True,
+        numbers: bool = False,
+        interfaces: bool = False,
+        dump: str = "none",
+        line_buffered: bool = False,
+    ) -> None:
+        """What is not for JSON is as tcpdump's letters say.
+
+        Args:
+            fd: where to write; it stays open.
+            json: an object each; the rest but `data` and `line_buffered` is for text.
+            data: JSON: the bytes, too, in hex.
+            time: clock, none, epoch, since_previous, date or since_first (tcpdump: nothing, -t to -ttttt).
+            nanoseconds: else microseconds.
+            link_header: -e.
+            verbosity: how many -v.
+            quiet: -q.
+            absolute_seq: -S.
+            checksums: check them where `verbosity` says them (False: -K).
+            numbers: -#.
+            interfaces: name each packet's interface.
+            dump: none, hex, hex_link, hex_ascii, hex_ascii_link, ascii or ascii_link (-x -xx -X -XX -A -AA).
+            line_buffered: nothing waits in a buffer; always so on a terminal.
+        """
+
+    @property
+    def packets(self) -> int: ...
+
 class Pipeline:
     def __init__(
         self,
