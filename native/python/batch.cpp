@@ -5,6 +5,7 @@
 
 #include "core/buffer_pool.hpp"
 #include "core/copy.hpp"
+#include "python/arrow.hpp"
 
 namespace wirepath::python {
 namespace {
@@ -184,7 +185,10 @@ void bind_batch(nb::module_& m) {
         .def("data", &data_of, "row"_a)
         .def("where", &where, "mask"_a)
         .def("take", &take, "rows"_a)
-        .def("copy", &copy);
+        .def("copy", &copy)
+        .def(
+            "__arrow_c_array__", [](const PyBatch& self, const nb::object&) { return arrow_array(self); },
+            "requested_schema"_a = nb::none());
 }
 
 } // namespace wirepath::python

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "python/arrow.hpp"
+
 namespace wirepath::python {
 namespace {
 
@@ -178,6 +180,7 @@ void bind_capture(nb::module_& m) {
         .def("add", &PyCapture::add, "engine"_a, "target"_a, "filter"_a, "snaplen"_a, "promisc"_a, "options"_a,
              "take"_a)
         .def("start", &PyCapture::start)
+        .def("arrow_stream", [](nb::handle_t<PyCapture> self) { return arrow_stream(nb::borrow(self)); })
         .def("receive", &PyCapture::receive, "timeout_s"_a)
         .def("interrupt", &PyCapture::interrupt)
         .def("close", &PyCapture::close)

@@ -171,6 +171,14 @@ class Capture:
         finally:
             loop.remove_reader(fd)
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The capture as a table (the Arrow PyCapsule interface): ``polars.DataFrame(wp.open("trace.pcapng"))``.
+
+        Columns: ``ts`` (timestamp[ns, UTC]), ``caplen``, ``origlen``, ``interface``, ``queue``, ``vlan_tci``,
+        ``vlan_tpid``, ``flags`` and ``data`` (binary, copied). It is received as it is asked for, to the end of the file.
+        """
+        return self._core.arrow_stream()
+
     def packets(self) -> Iterator[Packet]:
         """One packet at a time: for ease, not for speed."""
         for batch in self:
