@@ -51,9 +51,7 @@ static __always_inline int redirect(struct xdp_md* ctx, struct tag tag) {
 }
 
 SEC("xdp.frags")
-int take(struct xdp_md* ctx) {
-    return redirect(ctx, (struct tag){});
-}
+int take(struct xdp_md* ctx) { return redirect(ctx, (struct tag){}); }
 
 /* Native mode, where the driver can tell the tag. */
 SEC("xdp.frags")
@@ -76,8 +74,8 @@ int BPF_PROG(note_tag, struct sk_buff* skb) {
     if (!tag)
         return 0;
     struct sk_buff___with_vlan_present* older = (void*)skb;
-    const _Bool tagged = bpf_core_field_exists(older->vlan_present) ? BPF_CORE_READ_BITFIELD(older, vlan_present)
-                                                                    : skb->vlan_all != 0;
+    const _Bool tagged =
+        bpf_core_field_exists(older->vlan_present) ? BPF_CORE_READ_BITFIELD(older, vlan_present) : skb->vlan_all != 0;
     tag->tci = tagged ? skb->vlan_tci : 0;
     tag->tpid = tagged ? bpf_ntohs(skb->vlan_proto) : 0;
     return 0;

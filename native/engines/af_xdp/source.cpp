@@ -74,6 +74,10 @@ void QueueSource::start() { program_->take_queue(queue_, socket_.fd()); }
 
 Status QueueSource::receive(Batch& into, nanoseconds timeout) noexcept {
     into.release();
+    if (stopped_) {
+        fault_ = Error(Code::closed, "receiving from " + device_.name, 0, "The source was stopped");
+        return Status::error;
+    }
     take_back();
     if (interrupt_.take())
         return Status::interrupted;

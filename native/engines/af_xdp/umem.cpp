@@ -25,7 +25,7 @@ Umem::Umem(const Settings& settings)
     const std::uint32_t slots = std::min(most_slots, frames_ / 2);
     first_.assign(slots, none);
     next_.assign(frames_, none);
-    kept_.assign(bytes() / page_ + 1, false);
+    kept_.assign(pool_->memory().size() / page_, false);
     free_slots_.reserve(slots);
     for (std::uint32_t slot = slots; slot-- > 0;)
         free_slots_.push_back(slot);

@@ -57,7 +57,8 @@ class Wire:
                 veth(self.near, inward, queues=queues, mtu=mtu)
             veth(self._last, self.far, queues=queues, mtu=mtu)
             if relay:
-                _pass_on(inward, _mirred("redirect", self._last, 1))
+                # A copy, not the frame itself: generic XDP passes over what tc has redirected.
+                _pass_on(inward, _mirred("mirror", self._last, 1))
             self._made = made.pop_all()
 
     def sent(self) -> Sent:
