@@ -47,7 +47,7 @@ std::vector<Instruction> compile_with(pcap_t* handle, const std::string& text) {
 }
 
 Handle open_dead(std::uint32_t linktype, std::uint32_t snaplen) {
-    return Handle(libpcap().open_dead(static_cast<int>(linktype), static_cast<int>(snaplen)));
+    return Handle(libpcap().open_dead(dlt_of_linktype(linktype), static_cast<int>(snaplen)));
 }
 
 // Only a live handle compiles `vlan`, `inbound` and the like against the kernel's metadata.
@@ -75,10 +75,14 @@ std::shared_ptr<const Filter> Filter::compile(std::string_view text, std::uint32
 }
 
 std::shared_ptr<const Filter> Filter::compile_live(std::string_view text, const std::string& interface,
-                                                   std::uint32_t snaplen) {
+                                                   std::uint32_t snaplen, std::uint32_t linktype) {
     const std::string expression(text);
     const Handle handle = open_live(interface, snaplen);
-    const auto linktype = static_cast<std::uint32_t>(libpcap().datalink(handle.get()));
+    const std::uint32_t its_own = linktype_of_dlt(libpcap().datalink(handle.get()));
+    if (linktype == 0)
+        linktype = its_own;
+    else if (linktype != its_own && libpcap().set_datalink(handle.get(), dlt_of_linktype(linktype)) != 0)
+        return compile(text, linktype, snaplen);
     return std::shared_ptr<const Filter>(new Filter(expression, linktype, compile_with(handle.get(), expression)));
 }
 
@@ -94,7 +98,7 @@ Error without_libpcap() {
 std::shared_ptr<const Filter> Filter::compile(std::string_view, std::uint32_t, std::uint32_t) {
     throw without_libpcap();
 }
-std::shared_ptr<const Filter> Filter::compile_live(std::string_view, const std::string&, std::uint32_t) {
+std::shared_ptr<const Filter> Filter::compile_live(std::string_view, const std::string&, std::uint32_t, std::uint32_t) {
     throw without_libpcap();
 }
 

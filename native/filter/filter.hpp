@@ -24,9 +24,9 @@ struct Instruction {
 class Filter {
   public:
     // For packets of a live interface, whose VLAN tag and direction are metadata: as libpcap compiles for a live
-    // handle.
+    // handle. Linktype 0: libpcap's choice for the interface.
     static std::shared_ptr<const Filter> compile_live(std::string_view text, const std::string& interface,
-                                                      std::uint32_t snaplen);
+                                                      std::uint32_t snaplen, std::uint32_t linktype = 0);
     // For packets that are all in their bytes (files).
     static std::shared_ptr<const Filter> compile(std::string_view text, std::uint32_t linktype, std::uint32_t snaplen);
     // Both throw Error: bad_filter with the place in the text, unsupported where libpcap is missing.

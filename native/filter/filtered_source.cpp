@@ -29,7 +29,7 @@ FilteredSource::FilteredSource(std::unique_ptr<Source> source, Kind kind) : sour
 std::shared_ptr<const Filter> FilteredSource::compile(const std::string& text, const Interface& interface) const {
     const std::uint32_t snaplen = interface.snaplen != 0 ? interface.snaplen : 262144;
     if (kind_ == Kind::live)
-        return Filter::compile_live(text, name_now(interface), snaplen);
+        return Filter::compile_live(text, name_now(interface), snaplen, interface.linktype);
     return Filter::compile(text, interface.linktype, snaplen);
 }
 

@@ -35,7 +35,28 @@ LibPcap load() {
     return table;
 }
 
+struct Pair {
+    int dlt;
+    std::uint32_t linktype;
+};
+constexpr Pair numbers_that_differ[] = {
+    {DLT_ATM_RFC1483, 100}, {DLT_RAW, 101}, {DLT_SLIP_BSDOS, 102}, {DLT_PPP_BSDOS, 103}, {DLT_ATM_CLIP, 106}};
+
 } // namespace
+
+int dlt_of_linktype(std::uint32_t linktype) noexcept {
+    for (const Pair& pair : numbers_that_differ)
+        if (pair.linktype == linktype)
+            return pair.dlt;
+    return static_cast<int>(linktype);
+}
+
+std::uint32_t linktype_of_dlt(int dlt) noexcept {
+    for (const Pair& pair : numbers_that_differ)
+        if (pair.dlt == dlt)
+            return pair.linktype;
+    return static_cast<std::uint32_t>(dlt);
+}
 
 const LibPcap& libpcap() {
     static const LibPcap table = load(); // a failed load is tried again at the next call

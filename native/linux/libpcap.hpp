@@ -4,6 +4,7 @@
 // bpf_insn.
 #pragma once
 
+#include <cstdint>
 #include <pcap/pcap.h>
 #include <type_traits>
 
@@ -60,5 +61,9 @@ struct LibPcap {
 
 // Throws Error unsupported, with the package to install.
 const LibPcap& libpcap();
+
+// libpcap's number of a link layer for a live handle, and the one that files and this project use: mostly the same.
+int dlt_of_linktype(std::uint32_t linktype) noexcept;
+std::uint32_t linktype_of_dlt(int dlt) noexcept;
 
 } // namespace wirepath
