@@ -129,6 +129,13 @@ void Pipeline::fail(const Error& error) noexcept {
     finish(End::fault);
 }
 
+void Pipeline::sink_ended(Status status) noexcept {
+    if (status == Status::end_of_file)
+        finish(End::sink);
+    else
+        fail(sink_.fault());
+}
+
 void Pipeline::source_ended(FilteredSource& source, Status status) noexcept {
     if (status == Status::interrupted)
         finish(End::interrupted);
@@ -152,7 +159,7 @@ Status Pipeline::deliver(const Batch& batch, Rows rows) noexcept {
         rows.end = std::min<std::uint64_t>(rows.end, rows.begin + (*options_.packets - packets_.get()));
     const Status status = sink_.consume(batch, rows);
     if (status != Status::ok) {
-        fail(sink_.fault());
+        sink_ended(status);
         return status;
     }
     std::uint64_t bytes = 0;
@@ -189,8 +196,8 @@ void Pipeline::run_alone(FilteredSource& source) noexcept {
         if (status == Status::ok)
             deliver(batch, {0, batch.size()});
         else if (status == Status::timeout) {
-            if (sink_.idle() != Status::ok)
-                fail(sink_.fault());
+            if (const Status idle = sink_.idle(); idle != Status::ok)
+                sink_ended(idle);
         } else
             source_ended(source, status);
     }
@@ -200,7 +207,7 @@ void Pipeline::run_alone(FilteredSource& source) noexcept {
 void Pipeline::run_worker(Lane& lane) noexcept {
     Batch* batch = nullptr;
     Steady::time_point drain_until = Steady::time_point::max();
-    while (end() != End::fault && end() != End::packets && Steady::now() < drain_until) {
+    while (end() != End::fault && !sink_is_full() && Steady::now() < drain_until) {
         if (ended() && drain_until == Steady::time_point::max())
             drain_until = Steady::now() + drain_limit;
         const auto seen = lane.emptied.seen();
@@ -239,8 +246,8 @@ void Pipeline::run_writer() noexcept {
         if (Steady::now() - last_idle < idle_tick)
             continue;
         last_idle = Steady::now();
-        if (sink_.idle() != Status::ok)
-            fail(sink_.fault());
+        if (const Status idle = sink_.idle(); idle != Status::ok)
+            sink_ended(idle);
     }
     finish(End::end_of_file);
 }
@@ -257,7 +264,7 @@ Status Pipeline::write_arrived() noexcept {
         Batch* batch = nullptr;
         if (!lane->full.pop(batch))
             continue;
-        result = end() == End::packets ? Status::ok : deliver(*batch, {0, batch->size()});
+        result = sink_is_full() ? Status::ok : deliver(*batch, {0, batch->size()});
         lane->give_back(batch);
         if (result != Status::ok)
             return result;
@@ -295,7 +302,7 @@ Status Pipeline::write_run(Lane& lane, std::int64_t up_to) noexcept {
             out_of_order_.add(1);
         written_ts_ = std::max(written_ts_, ts[lane.row]);
     }
-    const Status status = end() == End::packets ? Status::ok : deliver(*lane.head, {begin, lane.row});
+    const Status status = sink_is_full() ? Status::ok : deliver(*lane.head, {begin, lane.row});
     if (lane.row == lane.head->size())
         lane.give_back(std::exchange(lane.head, nullptr));
     return status;

@@ -28,7 +28,7 @@ struct PipelineOptions {
 
 class Pipeline {
   public:
-    enum class End { running, packets, duration, interrupted, end_of_file, fault };
+    enum class End { running, packets, duration, interrupted, end_of_file, sink, fault }; // sink: it has enough
 
     // Both must outlive the pipeline. The capture is started; the sink is begun here. Throws Error.
     Pipeline(Capture& capture, Sink& sink, PipelineOptions options);
@@ -62,8 +62,10 @@ class Pipeline {
     std::chrono::nanoseconds patience() noexcept;
     void finish(End why) noexcept;
     void fail(const Error& error) noexcept;
+    void sink_ended(Status status) noexcept;
     void source_ended(FilteredSource& source, Status status) noexcept;
     bool ended() const noexcept { return end() != End::running; }
+    bool sink_is_full() const noexcept { return end() == End::packets || end() == End::sink; }
     template <typename Body>
     void spawn(int cpu, Body body);
 

@@ -11,5 +11,6 @@ NB_MODULE(_core, m) {
     bind_capture(m);
     bind_sinks(m);
     bind_print(m);
+    bind_files(m);
     bind_pipeline(m);
 }

@@ -16,7 +16,7 @@ std::optional<std::chrono::nanoseconds> duration_of(std::optional<double> second
 }
 
 const char* name_of(Pipeline::End end) {
-    constexpr std::array names = {"running", "packets", "duration", "interrupted", "end_of_file", "fault"};
+    constexpr std::array names = {"running", "packets", "duration", "interrupted", "end_of_file", "sink", "fault"};
     return names[static_cast<std::size_t>(end)];
 }
 

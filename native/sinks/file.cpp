@@ -150,7 +150,8 @@ Status FileSink::flush_if_due() {
     if (output_->flushed())
         return Status::ok;
     const auto now = Steady::now();
-    if (now - last_flush_ < flush_after_) {
+    const bool asked = flush_asked_.load(std::memory_order_relaxed) && flush_asked_.exchange(false);
+    if (!asked && now - last_flush_ < flush_after_) {
         count();
         return Status::ok;
     }

@@ -72,6 +72,7 @@ class FileSink final : public Sink {
     void set_statistics(std::uint16_t interface, const Stats& stats);
 
     // From any thread.
+    void ask_flush() noexcept { flush_asked_.store(true, std::memory_order_relaxed); } // when it consumes or idles next
     std::uint64_t packets() const noexcept { return packets_.load(std::memory_order_relaxed); } // in files, readable
     std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }     // of them, uncompressed
     std::uint64_t files() const noexcept { return files_begun_.load(std::memory_order_relaxed); }
@@ -120,6 +121,7 @@ class FileSink final : public Sink {
 
     std::uint64_t packets_before_ = 0, bytes_before_ = 0; // in files that are done
     std::atomic<std::uint64_t> packets_{0}, bytes_{0}, files_begun_{0};
+    std::atomic<bool> flush_asked_{false};
     mutable std::mutex mutex_; // guards done_
     std::deque<File> done_;
 };

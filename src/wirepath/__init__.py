@@ -7,7 +7,7 @@
 ...         print(len(batch), int(batch.origlen.sum()))
 """
 
-from wirepath._core import Batch, CountSink, Packet, PrintSink, Sink, TeeSink
+from wirepath._core import Batch, CountSink, FileSink, Packet, PrintSink, Sink, TeeSink
 from wirepath.batch import Flag
 from wirepath.capture import Capture, open  # noqa: A004 (wp.open, as in gzip.open)
 from wirepath.engines import Engine, Option, engines
@@ -27,6 +27,7 @@ from wirepath.errors import (
     UnsupportedError,
     WirepathError,
 )
+from wirepath.files import PcapngWriter, PcapWriter
 from wirepath.filter import Filter, compile_filter
 from wirepath.info import Interface, SourceInfo
 from wirepath.pipeline import Run, run
@@ -40,6 +41,7 @@ __all__ = [
     "CountSink",
     "Engine",
     "FileFormatError",
+    "FileSink",
     "Filter",
     "FilterError",
     "Flag",
@@ -52,6 +54,8 @@ __all__ = [
     "Option",
     "OptionError",
     "Packet",
+    "PcapWriter",
+    "PcapngWriter",
     "PrintSink",
     "RefusedError",
     "Run",

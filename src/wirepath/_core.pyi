@@ -218,6 +218,52 @@ class TeeSink(Sink):
 
     def __init__(self, sinks: list[Sink]) -> None: ...
 
+class FileSink(Sink):
+    """Writes capture files; see `wirepath.PcapngWriter` and `wirepath.PcapWriter`."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        format: str | None = None,
+        compression: str | None = None,
+        level: int = 0,
+        nanoseconds: bool = True,
+        flush_after: float | None = None,
+        packet_buffered: bool = False,
+        rotate_bytes: int = 0,
+        rotate_packets: int = 0,
+        rotate_after: float = 0.0,
+        rotate_aligned: bool = False,
+        keep_files: int = 0,
+        stop_after_files: int = 0,
+        naming: str = "tcpdump",
+        command: str = "",
+        comments: list[str] = [],
+    ) -> None: ...
+    def flush(self) -> None:
+        """Soon, what was taken can be read by others: the thread that writes does it next. From any thread."""
+
+    @property
+    def packets(self) -> int:
+        """In files, where others can read them."""
+
+    @property
+    def bytes(self) -> int:
+        """Of them, before compression."""
+
+    @property
+    def files(self) -> int:
+        """Begun so far."""
+
+    @property
+    def left_out(self) -> int:
+        """Comments, options and blocks that the format has no place for."""
+
+    @property
+    def files_done(self) -> list[tuple[str, int, int]]:
+        """(path, packets, bytes before compression) of those that are complete, the latest 1000 at the most."""
+
 class PrintSink(Sink):
     """Writes packets as text: a line each as tcpdump says it, or a JSON object each (docs/json.md)."""
 

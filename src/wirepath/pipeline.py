@@ -16,7 +16,7 @@ class Run:
     """How a run ended, and what it did."""
 
     end: str
-    """``packets``, ``duration``, ``interrupted`` or ``end_of_file``."""
+    """``packets``, ``duration``, ``interrupted``, ``end_of_file`` or ``sink``: a writer has its fill."""
     packets: int
     """Delivered to the sink."""
     bytes: int
