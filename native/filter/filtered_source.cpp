@@ -74,20 +74,32 @@ bool FilteredSource::compile_for_new_interfaces() noexcept {
     }
 }
 
-bool FilteredSource::matches(const Packet& packet) const noexcept {
-    return (kind_ == Kind::live ? adopted_filter_ : programs_[packet.interface])->matches(packet);
+// Packets of one interface that follow each other have one program.
+std::size_t FilteredSource::matching(const Batch& batch) noexcept {
+    if (kind_ == Kind::live)
+        return adopted_filter_->select(batch, 0, batch.size(), rows_.get());
+    const auto& interfaces = batch.columns()->interface;
+    std::size_t count = 0;
+    for (std::uint32_t begin = 0, end = 0; begin < batch.size(); begin = end) {
+        const std::uint16_t interface = interfaces[begin];
+        while (end < batch.size() && interfaces[end] == interface)
+            ++end;
+        count += programs_[interface]->select(batch, begin, end, rows_.get() + count);
+    }
+    return count;
 }
 
 void FilteredSource::select(Batch& batch) noexcept {
-    rows_.clear();
-    for (std::uint32_t row = 0; row < batch.size(); ++row)
-        if (matches(batch[row]))
-            rows_.push_back(row);
-    if (rows_.size() == batch.size())
+    if (batch.size() > rows_size_) {
+        rows_size_ = batch.capacity();
+        rows_ = std::make_unique<std::uint32_t[]>(rows_size_);
+    }
+    const std::size_t kept = matching(batch);
+    if (kept == batch.size())
         return;
     const std::uint64_t before = bytes_of(batch);
-    rejected_.add(batch.size() - rows_.size());
-    batch.keep(rows_);
+    rejected_.add(batch.size() - kept);
+    batch.keep({rows_.get(), kept});
     rejected_bytes_.add(before - bytes_of(batch));
 }
 

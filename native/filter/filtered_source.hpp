@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -39,7 +40,7 @@ class FilteredSource {
     std::shared_ptr<const Filter> compile(const std::string& text, const Interface& interface) const;
     void adopt_new_filter() noexcept;
     bool compile_for_new_interfaces() noexcept;
-    bool matches(const Packet& packet) const noexcept;
+    std::size_t matching(const Batch& batch) noexcept;
     void select(Batch& batch) noexcept;
 
     std::unique_ptr<Source> source_;
@@ -56,8 +57,9 @@ class FilteredSource {
     std::uint32_t adopted_ = 0;
     std::string adopted_text_;
     std::shared_ptr<const Filter> adopted_filter_;
-    Programs programs_; // of a file, whose interfaces may differ in linktype
-    std::vector<std::uint32_t> rows_;
+    Programs programs_;                     // of a file, whose interfaces may differ in linktype
+    std::unique_ptr<std::uint32_t[]> rows_; // that match; as many as the largest batch so far may have
+    std::uint32_t rows_size_ = 0;
     std::optional<Error> fault_;
     Counter rejected_, rejected_bytes_;
 };
