@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that there are."""
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Row"]
+
+
+class Row(NamedTuple):
+    """A command: its name, the module whose ``command`` it is, and what it does in one line."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Row("capture", "wirepath.cli.capture", "Capture packets from interfaces: print, write, count."),
+    Row("read", "wirepath.cli.read", "Read capture files: print, filter, merge, convert, follow."),
+    Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
+)
