@@ -16,6 +16,7 @@
 #include "core/engine.hpp"
 #include "core/error.hpp"
 #include "linux/interrupt.hpp"
+#include "linux/packet_fanout.hpp"
 #include "linux/packet_socket.hpp"
 
 namespace wirepath {
@@ -28,7 +29,7 @@ constexpr std::uint32_t pool_buffers = 32;
 constexpr std::uint32_t cache_line = 64;
 constexpr std::int64_t max_batch = 1024; // UIO_MAXIOV: recvmmsg takes no more
 
-constexpr std::array options{
+constexpr auto options = with_fanout_options(std::array{
     OptionSpec{"batch_size", OptionSpec::Kind::integer, "packets", "64",
                "packets that one recvmmsg may return, 1024 at "
                "most"},
@@ -36,7 +37,7 @@ constexpr std::array options{
                "the socket's receive buffer, in the kernel's memory"},
     direction_option,
     timestamps_option,
-};
+});
 
 std::uint32_t batch_size_of(const Options& given) {
     const std::int64_t size = given.integer("batch_size");
@@ -60,12 +61,16 @@ std::int64_t nanoseconds_of(const timespec& t) { return std::int64_t{t.tv_sec} *
 
 class SocketSource final : public Source {
   public:
-    SocketSource(const OpenRequest& request, const Options& given);
+    // `member` of the fanout group. Throws Error.
+    SocketSource(const OpenRequest& request, const Options& given, std::shared_ptr<Fanout> fanout,
+                 std::uint16_t member);
 
     const Info& info() const noexcept override { return info_; }
     Place set_filter(std::shared_ptr<const Filter> filter) override { return socket_.set_filter(std::move(filter)); }
     bool filter_settled() const noexcept override { return socket_.settled(before_batch_); }
-    void start() override { socket_.start(); }
+    Interface interface() const { return socket_.interface(); }
+    void set_row(std::uint16_t row) noexcept { info_.interface = row; } // of the interface, that all members share
+    void start() override;
     Status receive(Batch& into, nanoseconds timeout) noexcept override;
     void interrupt() noexcept override {
         if (!socket_.in_child())
@@ -92,6 +97,7 @@ class SocketSource final : public Source {
     }
 
     PacketSocket socket_;
+    std::shared_ptr<Fanout> fanout_;
     Interrupt interrupt_;
     Info info_;
     const std::uint32_t batch_size_;
@@ -112,15 +118,17 @@ class SocketSource final : public Source {
     Error fault_{Code::system, "no error"};
 };
 
-SocketSource::SocketSource(const OpenRequest& request, const Options& given)
-    : socket_(request, given), batch_size_(batch_size_of(given)),
+SocketSource::SocketSource(const OpenRequest& request, const Options& given, std::shared_ptr<Fanout> fanout,
+                           std::uint16_t member)
+    : socket_(request, given), fanout_(std::move(fanout)), batch_size_(batch_size_of(given)),
       header_(socket_.cooked() ? static_cast<std::uint32_t>(sizeof(CookedHeader)) : 0),
       slot_bytes_(slot_bytes(socket_.snaplen())), pool_(pool_buffers, batch_size_ * slot_bytes_),
       envelopes_(batch_size_), places_(batch_size_), messages_(batch_size_) {
     info_.engine = "socket";
-    info_.mode = "recvmmsg, up to " + std::to_string(batch_size_) + " packets a call";
+    info_.mode = "recvmmsg, up to " + std::to_string(batch_size_) + " packets a call" +
+                 (fanout_->on() ? ", " + fanout_->description() : "");
     info_.interfaces = request.interfaces;
-    info_.interface = request.interfaces->add(socket_.interface());
+    info_.queue = member;
     socket_.describe(info_);
     set_buffer_size(given.integer("buffer_size"));
     ask_for_timestamps();
@@ -132,6 +140,13 @@ SocketSource::SocketSource(const OpenRequest& request, const Options& given)
         messages_[i].msg_hdr.msg_iovlen = 1;
         messages_[i].msg_hdr.msg_control = envelopes_[i].control;
     }
+}
+
+void SocketSource::start() {
+    if (!fanout_->on())
+        socket_.start();
+    else
+        socket_.start([this] { fanout_->join(socket_); });
 }
 
 void SocketSource::set_buffer_size(std::int64_t asked) {
@@ -181,7 +196,8 @@ Status SocketSource::receive(Batch& into, nanoseconds timeout) noexcept {
     if (interrupt_.take())
         return Status::interrupted;
     if (!take_buffer())
-        return failed(Error(Code::no_buffer, "receiving: every buffer is held by batches that are still in use"),
+        return failed(Error(Code::no_buffer, "receiving: every buffer is held by batches that are still in use", 0,
+                            "Let go of them, or keep copies: batch.copy()"),
                       Status::no_buffer);
     const auto start = timeout.count() > 0 ? steady_clock::now() : steady_clock::time_point();
     for (auto left = timeout;;) {
@@ -251,6 +267,7 @@ Packet SocketSource::packet_in(std::uint32_t index, const mmsghdr& message) cons
     Packet packet;
     packet.data = {slot(index), message.msg_len + header_};
     packet.interface = info_.interface;
+    packet.queue = info_.queue;
     std::uint32_t status = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
         if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
@@ -303,9 +320,7 @@ Stats SocketSource::stats() {
 
 std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
     const Options given("socket", options, request.options);
-    std::vector<std::unique_ptr<Source>> sources;
-    sources.push_back(std::make_unique<SocketSource>(request, given));
-    return sources;
+    return open_fanout<SocketSource>(request, given);
 }
 
 } // namespace

@@ -2,8 +2,10 @@
 // Packet fanout (packet(7), PACKET_FANOUT): the kernel spreads an interface's packets over several sockets.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -34,6 +36,15 @@ inline constexpr std::array fanout_options{
                "socket filter. Its value chooses the socket"},
 };
 
+// An engine's own options, and then these.
+template <std::size_t N>
+constexpr auto with_fanout_options(const std::array<OptionSpec, N>& own) {
+    std::array<OptionSpec, N + fanout_options.size()> all{};
+    std::copy(own.begin(), own.end(), all.begin());
+    std::copy(fanout_options.begin(), fanout_options.end(), all.begin() + N);
+    return all;
+}
+
 class Fanout {
   public:
     explicit Fanout(const Options& given); // throws Error
@@ -55,5 +66,21 @@ class Fanout {
     std::mutex mutex_;
     std::optional<std::uint16_t> group_; // none yet
 };
+
+// A source a member, and one row for the interface that they share. Throws Error.
+template <typename S>
+std::vector<std::unique_ptr<Source>> open_fanout(const OpenRequest& request, const Options& given) {
+    const auto fanout = std::make_shared<Fanout>(given);
+    std::vector<std::unique_ptr<Source>> sources;
+    std::uint16_t row = 0;
+    for (std::uint16_t member = 0; member < fanout->members(); ++member) {
+        auto source = std::make_unique<S>(request, given, fanout, member);
+        if (member == 0)
+            row = request.interfaces->add(source->interface());
+        source->set_row(row);
+        sources.push_back(std::move(source));
+    }
+    return sources;
+}
 
 } // namespace wirepath

@@ -127,7 +127,7 @@ def test_backpressure(live: Live) -> None:
         assert refusal is not None, f"{number} frames of 1400 bytes are held and there is still room"
         assert refusal.hint, "the remedy is not named"
         copied = capture.stats().copied
-        assert copied is None or copied > 0
+        assert copied is None or copied > 0 or not live.variant.lends_a_ring
         for view, row, offset, caplen in held:
             assert view[offset : offset + caplen].tobytes() == row.data, "held memory was written to"
         del view

@@ -23,15 +23,17 @@ class Variant:
     small: Options = field(default_factory=dict)  # the least memory, so that it can be filled
     workers: Options | None = None  # several receivers for one queue
     sees_sent: bool = True  # taps what the host itself sends
+    lends_a_ring: bool = True  # and copies before it runs out
+    says_direction: bool = True  # tells what came in from what was sent
     linear: bool = True  # receives a jumbo frame in one piece
     mode: tuple[str, ...] = ()  # words that the granted mode has to have
     file: bool = False  # is opened on a file, not on an interface
 
 
 _KNOWN = {
-    "socket": [Variant("socket", "socket")],
-    "pcap": [Variant("pcap", "pcap")],
-    "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3")],
+    "socket": [Variant("socket", "socket", small={"buffer_size": "64k"}, workers={"fanout": 4}, lends_a_ring=False)],
+    "pcap": [Variant("pcap", "pcap", small={"buffer_size": "1M"}, says_direction=False)],
+    "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3", small={"block_nr": 2}, workers={"fanout": 4})],
     "af_xdp": [
         Variant("af_xdp native", "af_xdp", sees_sent=False),
         Variant("af_xdp generic", "af_xdp", sees_sent=False),

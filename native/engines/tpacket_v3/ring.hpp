@@ -2,7 +2,6 @@
 // A ring of blocks that the kernel fills and this process reads in place (Linux: networking/packet_mmap.rst).
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,13 +21,14 @@ struct Geometry {
     std::uint32_t blocks, timeout_ms;
 };
 
-inline constexpr std::array ring_options{
-    OptionSpec{"block_size", OptionSpec::Kind::integer, "bytes", "512k",
-               "a block of the ring: the kernel hands packets over by the block; it must hold the largest packet"},
-    OptionSpec{"block_nr", OptionSpec::Kind::integer, "blocks", "64", "blocks in the ring, 2 at least"},
-    OptionSpec{"block_timeout_ms", OptionSpec::Kind::integer, "ms", "5",
-               "after this long a block is handed over though it is not full: the latency of idle traffic"},
-};
+inline constexpr OptionSpec block_size_option{
+    "block_size", OptionSpec::Kind::integer, "bytes", "512k",
+    "a block of the ring: the kernel hands packets over by the block; it must hold the largest packet"};
+inline constexpr OptionSpec block_nr_option{"block_nr", OptionSpec::Kind::integer, "blocks", "64",
+                                            "blocks in the ring, 2 at least"};
+inline constexpr OptionSpec block_timeout_option{
+    "block_timeout_ms", OptionSpec::Kind::integer, "ms", "5",
+    "after this long a block is handed over though it is not full: the latency of idle traffic"};
 
 Geometry geometry_of(const Options& given, std::uint32_t snaplen); // throws Error
 

@@ -103,7 +103,9 @@ Status RingSource::next_block(nanoseconds timeout) noexcept {
             left = std::max(nanoseconds(0), nanoseconds(timeout - (steady_clock::now() - start)));
     }
     if (status == Status::no_buffer)
-        return failed(Error(Code::no_buffer, "receiving: batches that are still in use hold the whole ring"), status);
+        return failed(Error(Code::no_buffer, "receiving: batches that are still in use hold the whole ring", 0,
+                            "Let go of them, or keep copies: batch.copy()"),
+                      status);
     return status;
 }
 

@@ -2,7 +2,6 @@
 // libpcap itself: every device and linktype that it knows. What it hands over dies at its next call, so every packet is
 // copied.
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -16,14 +15,15 @@
 #include "core/copy.hpp"
 #include "core/engine.hpp"
 #include "core/error.hpp"
+#include "engines/pcap/handle.hpp"
 #include "filter/filter.hpp"
 #include "linux/fd.hpp"
 #include "linux/fork_guard.hpp"
 #include "linux/interrupt.hpp"
-#include "linux/libpcap.hpp"
 #include "linux/netdevice.hpp"
 
 namespace wirepath {
+namespace pcap {
 namespace {
 
 using std::chrono::nanoseconds;
@@ -33,138 +33,6 @@ constexpr std::uint32_t unlimited = 262144;
 constexpr std::size_t buffer_bytes = std::size_t{1} << 20;
 constexpr std::uint32_t pool_buffers = 64;
 constexpr auto grace = std::chrono::milliseconds(50);
-
-constexpr std::array options{
-    OptionSpec{"buffer_size", OptionSpec::Kind::integer, "bytes", "16M", "libpcap's ring in the kernel's memory"},
-    OptionSpec{"timeout_ms", OptionSpec::Kind::integer, "ms", "5",
-               "libpcap hands packets over together, after this long at the latest"},
-    OptionSpec{"immediate", OptionSpec::Kind::boolean, "", "off", "hand each packet over as it comes"},
-    OptionSpec{
-        "timestamp_type", OptionSpec::Kind::text, "", "",
-        "one of those that the device offers: host, host_lowprec, host_hiprec, adapter, adapter_unsynced; empty: "
-        "libpcap's choice"},
-    OptionSpec{"linktype", OptionSpec::Kind::text, "", "",
-               "one of those that the device offers, by its name (EN10MB) or number; empty: libpcap's choice"},
-    OptionSpec{"rfmon", OptionSpec::Kind::boolean, "", "off", "monitor mode, of a wireless interface"},
-    OptionSpec{"direction", OptionSpec::Kind::text, "", "inout", "packets that come in, that this host sends, or both",
-               "inout|in|out"},
-};
-
-struct Close {
-    void operator()(pcap_t* handle) const { libpcap().close(handle); }
-};
-using Handle = std::unique_ptr<pcap_t, Close>;
-
-std::string devices_there_are() {
-    pcap_if_t* all = nullptr;
-    char message[PCAP_ERRBUF_SIZE];
-    std::string names;
-    if (libpcap().findalldevs(&all, message) != 0)
-        return message;
-    for (const pcap_if_t* one = all; one != nullptr; one = one->next)
-        names += (names.empty() ? "" : ", ") + std::string(one->name);
-    libpcap().freealldevs(all);
-    return names;
-}
-
-Error activation_error(pcap_t* handle, int result, const std::string& device) {
-    const std::string detail = libpcap().geterr(handle);
-    const std::string doing =
-        "capturing on " + device + ": " + libpcap().statustostr(result) + (detail.empty() ? "" : " (" + detail + ")");
-    switch (result) {
-    case PCAP_ERROR_NO_SUCH_DEVICE:
-        return Error(Code::not_found, "there is no device '" + device + "'", 0, "Devices here: " + devices_there_are());
-    case PCAP_ERROR_PERM_DENIED:
-    case PCAP_ERROR_PROMISC_PERM_DENIED:
-        return Error(Code::permission, doing, 0,
-                     "This needs CAP_NET_RAW: run with sudo, or setpriv --ambient-caps +net_raw,+net_admin");
-    case PCAP_ERROR_IFACE_NOT_UP:
-        return Error(Code::gone, "capturing on " + device, ENETDOWN,
-                     "It is down. Bring it up with: ip link set " + device + " up");
-    case PCAP_ERROR_RFMON_NOTSUP:
-        return Error(Code::unsupported, device + " has no monitor mode", 0, "Use rfmon=off");
-    default:
-        return Error(Code::system, doing);
-    }
-}
-
-// Its own list of numbers or names, as "EN10MB (1), DOCSIS (143)".
-std::string linktypes_of(pcap_t* handle) {
-    int* list = nullptr;
-    const int count = libpcap().list_datalinks(handle, &list);
-    std::string names;
-    for (int i = 0; i < count; ++i) {
-        const char* name = libpcap().datalink_val_to_name(list[i]);
-        names += (i == 0 ? "" : ", ") + std::string(name != nullptr ? name : "DLT") + " (" +
-                 std::to_string(linktype_of_dlt(list[i])) + ")";
-    }
-    if (count >= 0)
-        libpcap().free_datalinks(list);
-    return names;
-}
-
-std::string timestamp_types_of(pcap_t* handle) {
-    int* list = nullptr;
-    const int count = libpcap().list_tstamp_types(handle, &list);
-    std::string names = count <= 0 ? "host" : "";
-    for (int i = 0; i < count; ++i)
-        names += (i == 0 ? "" : ", ") + std::string(libpcap().tstamp_type_val_to_name(list[i]));
-    if (count > 0)
-        libpcap().free_tstamp_types(list);
-    return names;
-}
-
-void set_timestamp_type(pcap_t* handle, const std::string& device, const std::string& name) {
-    if (name.empty())
-        return;
-    const int type = libpcap().tstamp_type_name_to_val(name.c_str());
-    if (type < 0 || libpcap().set_tstamp_type(handle, type) != 0)
-        throw Error(Code::bad_option, device + " cannot take timestamps of the type '" + name + "'", 0,
-                    "It offers: " + timestamp_types_of(handle));
-}
-
-void set_linktype(pcap_t* handle, const std::string& device, const std::string& given) {
-    if (given.empty())
-        return;
-    const bool number = given.find_first_not_of("0123456789") == std::string::npos && given.size() < 6;
-    const int dlt = number ? dlt_of_linktype(static_cast<std::uint32_t>(std::stoul(given)))
-                           : libpcap().datalink_name_to_val(given.c_str());
-    if (dlt < 0 || libpcap().set_datalink(handle, dlt) != 0)
-        throw Error(Code::bad_option, device + " has no linktype " + given, 0, "It offers: " + linktypes_of(handle));
-}
-
-void set_direction(pcap_t* handle, const std::string& device, const std::string& direction) {
-    const pcap_direction_t wanted = direction == "in" ? PCAP_D_IN : direction == "out" ? PCAP_D_OUT : PCAP_D_INOUT;
-    if (wanted != PCAP_D_INOUT && libpcap().setdirection(handle, wanted) != 0)
-        throw Error(Code::unsupported, "choosing a direction on " + device + ": " + libpcap().geterr(handle));
-}
-
-int timeout_of(const Options& given) {
-    return static_cast<int>(std::clamp<std::int64_t>(given.integer("timeout_ms"), 1, 60'000));
-}
-
-Handle activate(const OpenRequest& request, const Options& given, std::uint32_t snaplen) {
-    char message[PCAP_ERRBUF_SIZE];
-    Handle handle(libpcap().create(request.target.c_str(), message));
-    if (!handle)
-        throw Error(Code::system, "opening " + request.target + ": " + message);
-    libpcap().set_snaplen(handle.get(), static_cast<int>(snaplen));
-    libpcap().set_promisc(handle.get(), request.promisc && request.target != "any");
-    libpcap().set_timeout(handle.get(), timeout_of(given));
-    libpcap().set_buffer_size(handle.get(),
-                              static_cast<int>(std::clamp<std::int64_t>(given.integer("buffer_size"), 1, INT32_MAX)));
-    libpcap().set_immediate_mode(handle.get(), given.flag("immediate"));
-    libpcap().set_rfmon(handle.get(), given.flag("rfmon"));
-    libpcap().set_tstamp_precision(handle.get(), PCAP_TSTAMP_PRECISION_NANO);
-    set_timestamp_type(handle.get(), request.target, given.text("timestamp_type"));
-    if (const int result = libpcap().activate(handle.get()); result < 0)
-        throw activation_error(handle.get(), result, request.target);
-    set_linktype(handle.get(), request.target, given.text("linktype"));
-    set_direction(handle.get(), request.target, given.text("direction"));
-    if (libpcap().setnonblock(handle.get(), 1, message) != 0)
-        throw Error(Code::system, "opening " + request.target + ": " + message);
-    return handle;
-}
 
 Clock clock_of(const std::string& timestamp_type) {
     return timestamp_type == "adapter"            ? Clock::adapter
@@ -186,7 +54,9 @@ class PcapSource final : public Source {
 
     const Info& info() const noexcept override { return info_; }
     Place set_filter(std::shared_ptr<const Filter> filter) override;
-    bool filter_settled() const noexcept override { return settled_.load(std::memory_order_acquire); }
+    bool filter_settled() const noexcept override {
+        return batch_generation_ == generation_.load(std::memory_order_acquire);
+    }
     void start() override;
     Status receive(Batch& into, nanoseconds timeout) noexcept override;
     void interrupt() noexcept override {
@@ -203,8 +73,10 @@ class PcapSource final : public Source {
     void install(const Filter* filter);
     void read_counts() noexcept;
     void discard_what_came_early();
-    Status adopt_filter() noexcept;
     Status dispatch(Batch& into) noexcept;
+    int dispatch_to(Filling& filling) noexcept;
+    void check_interface() noexcept;
+    void note_gone() noexcept;
     Status wait(nanoseconds timeout) noexcept;
     bool take_buffer() noexcept;
     Status failed(Error error, Status status = Status::error) noexcept {
@@ -227,11 +99,12 @@ class PcapSource final : public Source {
     std::size_t used_ = 0;
     bool buffer_full_ = false;
 
-    std::mutex mutex_; // guards libpcap's statistics and the next two
+    std::mutex mutex_; // libpcap's handle is one thread's at a time
     std::shared_ptr<const Filter> wanted_;
     bool started_ = false;
-    Wide seen_, dropped_, missed_; // seen: with the dropped
-    std::atomic<bool> settled_{true};
+    std::atomic<std::uint32_t> generation_{0}; // of the filter
+    std::uint32_t batch_generation_ = 0;       // when the last batch was filled
+    Wide seen_, dropped_, missed_;             // seen: with the dropped
     bool gone_ = false;
     steady_clock::time_point gone_at_;
     std::chrono::milliseconds timeout_;
@@ -297,15 +170,16 @@ void PcapSource::install(const Filter* filter) {
         throw Error(Code::system, "setting the filter of " + device_ + ": " + libpcap().geterr(handle_.get()));
 }
 
-// libpcap's filter may be set by the receiving thread only.
+// libpcap itself rejects what an earlier filter left in its ring.
 Place PcapSource::set_filter(std::shared_ptr<const Filter> filter) {
     const std::lock_guard lock(mutex_);
     if (!handle_ || fork_guard_.in_child())
         throw Error(Code::closed, "setting a filter: the capture of " + device_ +
                                       (handle_ ? " belongs to the parent process" : " has ended"));
-    wanted_ = std::move(filter);
     if (started_)
-        settled_.store(false, std::memory_order_release);
+        install(filter.get());
+    wanted_ = std::move(filter);
+    generation_.fetch_add(1, std::memory_order_release);
     return wanted_ == nullptr ? Place::none : Place::kernel;
 }
 
@@ -328,19 +202,6 @@ void PcapSource::stop() noexcept {
     handle_.reset();
 }
 
-Status PcapSource::adopt_filter() noexcept {
-    if (settled_.load(std::memory_order_relaxed))
-        return Status::ok;
-    const std::lock_guard lock(mutex_);
-    try {
-        install(wanted_.get()); // libpcap itself rejects what the old filter left in its ring
-    } catch (const Error& error) {
-        return failed(error);
-    }
-    settled_.store(true, std::memory_order_release);
-    return Status::ok;
-}
-
 Status PcapSource::receive(Batch& into, nanoseconds timeout) noexcept {
     into.release();
     if (fork_guard_.in_child())
@@ -349,16 +210,16 @@ Status PcapSource::receive(Batch& into, nanoseconds timeout) noexcept {
         return failed(Error(Code::closed, "receiving: the capture of " + device_ + " has ended"));
     if (interrupt_.take())
         return Status::interrupted;
-    if (const Status status = adopt_filter(); status != Status::ok)
-        return status;
     if (!take_buffer())
-        return failed(Error(Code::no_buffer, "receiving: every buffer is held by batches that are still in use"),
+        return failed(Error(Code::no_buffer, "receiving: every buffer is held by batches that are still in use", 0,
+                            "Let go of them, or keep copies: batch.copy()"),
                       Status::no_buffer);
     const auto start = steady_clock::now();
     for (auto left = timeout;;) {
         Status status = dispatch(into);
         if (status != Status::timeout)
             return status;
+        check_interface();
         status = gone_ && !more_may_come() ? interface_state() : wait(left);
         if (status != Status::ok)
             return status;
@@ -399,13 +260,19 @@ void PcapSource::add(u_char* to, const pcap_pkthdr* header, const u_char* bytes)
     }
 }
 
+int PcapSource::dispatch_to(Filling& filling) noexcept {
+    const std::lock_guard lock(mutex_);
+    batch_generation_ = generation_.load(std::memory_order_relaxed);
+    return libpcap().dispatch(handle_.get(), static_cast<int>(filling.batch.capacity()), add,
+                              reinterpret_cast<u_char*>(&filling));
+}
+
 // timeout: nothing was there.
 Status PcapSource::dispatch(Batch& into) noexcept {
     into.begin(buffer_.data, buffer_.size, buffer_.lease);
     Filling filling{*this, into};
     buffer_full_ = false;
-    const int result =
-        libpcap().dispatch(handle_.get(), static_cast<int>(into.capacity()), add, reinterpret_cast<u_char*>(&filling));
+    const int result = dispatch_to(filling);
     received_.add(into.size());
     received_bytes_.add(filling.bytes);
     if (buffer_full_)
@@ -440,6 +307,24 @@ Status PcapSource::interface_state() noexcept {
                   Status::gone);
 }
 
+// libpcap takes the socket's error for itself, and waits on while the interface is down.
+void PcapSource::check_interface() noexcept {
+    if (ifindex_ == 0 || gone_)
+        return;
+    const std::string name = netdevice_name(control_.get(), ifindex_);
+    if (name.empty() || !netdevice_is_up(control_.get(), name))
+        note_gone();
+}
+
+void PcapSource::note_gone() noexcept {
+    if (ifindex_ == 0 || gone_)
+        return;
+    const std::lock_guard lock(mutex_);
+    read_counts();
+    gone_ = true;
+    gone_at_ = steady_clock::now();
+}
+
 // ok: something may be there.
 Status PcapSource::wait(nanoseconds timeout) noexcept {
     if (timeout.count() != 0)
@@ -451,12 +336,8 @@ Status PcapSource::wait(nanoseconds timeout) noexcept {
     Status status = interrupt_.wait(info_.fd, cut ? slice : timeout, events);
     if (status == Status::timeout && cut)
         status = Status::ok;
-    if ((events & POLLERR) != 0 && ifindex_ != 0 && !gone_) { // libpcap would wait on
-        const std::lock_guard lock(mutex_);
-        read_counts();
-        gone_ = true;
-        gone_at_ = steady_clock::now();
-    }
+    if ((events & POLLERR) != 0)
+        note_gone();
     return status == Status::error ? failed(Error::from_errno("waiting for packets", errno)) : status;
 }
 
@@ -504,10 +385,14 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 }
 
 } // namespace
+} // namespace pcap
 
 extern const Engine pcap_engine;
 const Engine pcap_engine{
-    "pcap", "libpcap itself: every linktype and device that it knows", Takes::interface, false, options, probe, open,
+    "pcap",           "libpcap itself: every linktype and device that it knows",
+    Takes::interface, false,
+    pcap::options,    pcap::probe,
+    pcap::open,
 };
 
 } // namespace wirepath
