@@ -82,6 +82,10 @@ dist: $(VENV)/dist-ready ## sdist and wheel into dist/, the wheel tried in an en
 	@tools/packages build
 	@tools/dist $(BIN)/python
 
+.PHONY: docs
+docs: setup ## write the parts of the documentation that the code knows better
+	@$(BIN)/python tools/docs
+
 .PHONY: clean
 clean: ## remove what was built; .venv stays
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis $(VENV)/ready
