@@ -35,9 +35,11 @@ Info info_for(const OpenRequest& request, const Device& device, const Settings& 
     info.interfaces = request.interfaces;
     Interface interface;
     interface.name = device.name;
-    interface.ifindex = device.ifindex;
+    interface.ifindex = static_cast<std::uint32_t>(device.ifindex);
     interface.snaplen = request.snaplen;
     interface.mac = device.mac;
+    interface.speed_bps = device.speed_bps;
+    interface.hardware = device.driver;
     info.interface = info.interfaces->add(std::move(interface));
     info.notes.push_back("what is captured from " + device.name + " does not reach the host's network stack");
     info.notes.push_back("every packet of the queues is taken, and the filter runs in the pipeline");

@@ -113,7 +113,7 @@ void refuse_if_taken(const Device& device) {
     bpf_xdp_query_opts found{};
     found.sz = sizeof found;
     const Quiet quiet;
-    if (bpf_xdp_query(static_cast<int>(device.ifindex), 0, &found) != 0)
+    if (bpf_xdp_query(device.ifindex, 0, &found) != 0)
         throw Error::from_errno("asking for the XDP program of " + device.name, errno);
     const std::uint32_t id = found.drv_prog_id   ? found.drv_prog_id
                              : found.skb_prog_id ? found.skb_prog_id
@@ -138,13 +138,10 @@ Error cannot_attach(const Device& device, bool native, int err) {
         std::string("attaching a ") + (native ? "native" : "generic") + " XDP program to " + device.name;
     if (err == ERANGE || (native && err == EINVAL))
         return Error(Code::unsupported, doing, err,
-                     "The driver" + (device.driver.empty() ? "" : " " + device.driver) + " refuses it at an MTU of " +
-                         std::to_string(device.mtu) +
-                         " with this program: allow fragments, lower the MTU, or use xdp_mode=generic");
+                     device.the_driver() + " refuses it at an MTU of " + std::to_string(device.mtu) +
+                         ": allow fragments, lower the MTU, or use xdp_mode=generic");
     if (err == EOPNOTSUPP)
-        return Error(Code::unsupported, doing, err,
-                     "The driver" + (device.driver.empty() ? "" : " " + device.driver) +
-                         " has no native XDP: use xdp_mode=generic");
+        return Error(Code::unsupported, doing, err, device.the_driver() + " has no native XDP: use xdp_mode=generic");
     if (err == EEXIST || err == EBUSY)
         return Error(Code::busy, doing, err, "See ip link show " + device.name + " and bpftool net");
     return Error::from_errno(doing, err);
@@ -185,7 +182,7 @@ Program::Program(const Device& device, const Settings& settings) {
 void Program::attach(const Device& device, const Settings& settings, bool native) {
     TagSource tags = TagSource::nowhere;
     const Skeleton skeleton =
-        load_with_best_tags({device.ifindex, device.queues, settings.xdp_timestamps,
+        load_with_best_tags({static_cast<std::uint32_t>(device.ifindex), device.queues, settings.xdp_timestamps,
                              settings.fragments != Fragments::off, TagSource::nowhere},
                             {native ? TagSource::driver : TagSource::tracepoint, TagSource::nowhere}, tags);
     const bpf_program* take = program_of(*skeleton, tags);
@@ -197,7 +194,7 @@ void Program::attach(const Device& device, const Settings& settings, bool native
     bpf_link_create_opts options{};
     options.sz = sizeof options;
     options.flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
-    link_ = Fd(bpf_link_create(bpf_program__fd(take), static_cast<int>(device.ifindex), BPF_XDP, &options));
+    link_ = Fd(bpf_link_create(bpf_program__fd(take), device.ifindex, BPF_XDP, &options));
     if (!link_)
         throw cannot_attach(device, native, errno);
     sockets_ = Fd(::fcntl(bpf_map__fd(skeleton->maps.sockets), F_DUPFD_CLOEXEC, 0));
@@ -252,7 +249,7 @@ void Program::check_loadable() {
 void Program::be_promiscuous(const Device& device) {
     promiscuity_ = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
     packet_mreq request{};
-    request.mr_ifindex = static_cast<int>(device.ifindex);
+    request.mr_ifindex = device.ifindex;
     request.mr_type = PACKET_MR_PROMISC;
     if (!promiscuity_ ||
         ::setsockopt(promiscuity_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) != 0)

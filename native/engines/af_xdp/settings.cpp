@@ -20,11 +20,13 @@ constexpr std::array specs = {
                "auto|copy|zero_copy"},
     OptionSpec{"xdp_mode", Kind::text, "", "auto", "where the program runs: in the driver (native) or after it",
                "auto|native|generic"},
-    OptionSpec{"frames", Kind::integer, "packets", "auto", "frames of a queue's umem (auto: twice ring_size)"},
+    OptionSpec{"frames", Kind::integer, "packets", "auto",
+               "frames of a queue's umem (auto: half as many again as ring_size)"},
     OptionSpec{"frame_size", Kind::integer, "bytes", "auto",
                "size of a frame, 2048 or a page (auto: by the interface's MTU)"},
     OptionSpec{"headroom", Kind::integer, "bytes", "16", "room that stays free before each packet"},
-    OptionSpec{"ring_size", Kind::integer, "packets", "8192", "slots of a queue's receive ring, a power of two"},
+    OptionSpec{"ring_size", Kind::integer, "packets", "auto",
+               "slots of a queue's receive ring, a power of two (auto: 16k, fewer with many queues)"},
     OptionSpec{"need_wakeup", Kind::boolean, "", "on", "make system calls only when the driver asks for them"},
     OptionSpec{"busy_poll_us", Kind::integer, "us", "0",
                "poll the driver from the receiving thread for so long before sleeping (SO_BUSY_POLL)"},
@@ -102,6 +104,11 @@ Fragments fragments_of(const std::string& text) {
     return text == "auto" ? Fragments::automatic : text == "on" ? Fragments::on : Fragments::off;
 }
 
+// Room for the bursts of 20 ms at 800,000 packets a second, until many queues would pin too much memory.
+std::uint32_t ring_size_for(std::size_t queues) {
+    return static_cast<std::uint32_t>(std::clamp<std::size_t>(std::bit_floor(32768 / queues), 2048, 16384));
+}
+
 std::uint32_t frame_size_of(const Options& options, std::uint32_t headroom, const Device& device) {
     const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
     const std::int64_t given = options.integer("frame_size");
@@ -123,10 +130,10 @@ Settings::Settings(const OpenRequest& request, const Device& device) {
     mode = mode_of(options.text("mode"));
     xdp_mode = xdp_mode_of(options.text("xdp_mode"));
     fragments = fragments_of(options.text("fragments"));
-    ring_size = bounded(options, "ring_size", 64, 1 << 20);
+    ring_size = options.has("ring_size") ? bounded(options, "ring_size", 64, 1 << 20) : ring_size_for(queues.size());
     if (!std::has_single_bit(ring_size))
         refuse("ring_size", std::to_string(ring_size), "The kernel takes powers of two");
-    frames = options.has("frames") ? bounded(options, "frames", 64, 1 << 22) : 2 * ring_size;
+    frames = options.has("frames") ? bounded(options, "frames", 64, 1 << 22) : ring_size + ring_size / 2;
     headroom = bounded(options, "headroom", 0, 1024);
     frame_size = frame_size_of(options, headroom, device);
     batch = bounded(options, "batch", 1, 1 << 20);

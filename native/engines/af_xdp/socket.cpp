@@ -51,12 +51,11 @@ std::vector<std::uint16_t> attempts(const Device& device, bool native, const Set
 
 Error cannot_bind(const Device& device, std::uint32_t queue, const Settings& settings, int err) {
     const std::string doing = "binding an AF_XDP socket to queue " + std::to_string(queue) + " of " + device.name;
-    const std::string driver = "The driver" + (device.driver.empty() ? "" : " " + device.driver);
     if (err == EBUSY)
         return Error(Code::busy, doing, err, "Another AF_XDP socket has this queue, in this or another process");
     if (settings.mode == Mode::zero_copy && (err == EOPNOTSUPP || err == EINVAL))
         return Error(Code::unsupported, doing + " with zero-copy", err,
-                     driver + " has no zero-copy: use mode=auto or mode=copy");
+                     device.the_driver() + " has no zero-copy: use mode=auto or mode=copy");
     if (err == EINVAL && device.longest_packet() > settings.frame_room() && settings.fragments != Fragments::off)
         return Error(Code::unsupported, doing + " for packets in fragments", err,
                      "An MTU of " + std::to_string(device.mtu) + " needs more than the " +
@@ -133,7 +132,7 @@ int Socket::try_bind(const Device& device, std::uint32_t queue, std::uint16_t fl
     sockaddr_xdp address{};
     address.sxdp_family = AF_XDP;
     address.sxdp_flags = flags;
-    address.sxdp_ifindex = device.ifindex;
+    address.sxdp_ifindex = static_cast<std::uint32_t>(device.ifindex);
     address.sxdp_queue_id = queue;
     for (int tries = 0;; ++tries) {
         if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)

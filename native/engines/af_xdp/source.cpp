@@ -23,9 +23,9 @@ constexpr std::uint32_t ahead = 4;             // packets whose first bytes are 
 
 bool goes_on(const xdp_desc& part) { return (part.options & uapi::xdp_pkt_contd) != 0; }
 
-std::uint16_t kind_of(const std::byte* data, const std::string& mac) {
+std::uint16_t flags_of(const std::byte* data, const Mac& own) {
     static constexpr unsigned char everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-    if (std::memcmp(data, mac.data(), 6) == 0)
+    if (std::memcmp(data, own.data(), own.size()) == 0)
         return flag_inbound;
     if ((data[0] & std::byte{1}) == std::byte{0})
         return flag_inbound | flag_other_host;
@@ -45,6 +45,7 @@ QueueSource::QueueSource(const Device& device, std::uint32_t queue, std::shared_
     : device_(device), queue_(queue), settings_(settings), program_(std::move(program)), umem_(settings),
       socket_(device, queue, program_->native(), umem_, settings), spill_(spill_buffers, spill_bytes),
       info_(std::move(info)), metadata_(program_->metadata()), enough_(std::max(1U, settings.ring_size / 8)) {
+    std::memcpy(mac_.data(), device.mac.data(), std::min(mac_.size(), device.mac.size()));
     describe();
 }
 
@@ -159,12 +160,13 @@ void QueueSource::busy_poll(nanoseconds timeout) noexcept {
 }
 
 Status QueueSource::check_link() noexcept {
-    const LinkState state = link_state(device_.ifindex, link_watch_.fd());
-    link_gone_ = state != LinkState::up;
+    const std::string name = netdevice_name(link_watch_.fd(), device_.ifindex);
+    link_gone_ = name.empty() || !netdevice_is_up(link_watch_.fd(), name);
     if (!link_gone_)
         return Status::ok;
-    fault_ = Error(Code::gone, "capturing from " + device_.name, state == LinkState::down ? ENETDOWN : ENODEV,
-                   state == LinkState::down ? "The interface was brought down" : "The interface is not there any more");
+    fault_ = name.empty()
+                 ? Error(Code::gone, "capturing from " + device_.name, ENODEV, "The interface is not there any more")
+                 : Error(Code::gone, "capturing from " + name, ENETDOWN, "The interface was brought down");
     return Status::gone;
 }
 
@@ -260,7 +262,7 @@ Packet QueueSource::describe_packet(std::byte* data, std::uint32_t length, std::
     packet.ts = now;
     packet.interface = info_.interface;
     packet.queue = info_.queue;
-    packet.flags = kind_of(data, device_.mac);
+    packet.flags = flags_of(data, mac_);
     packet_metadata metadata;
     std::byte* at = data - sizeof metadata;
     if (!metadata_)

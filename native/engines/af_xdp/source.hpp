@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "linux/link_watch.hpp"
 
 namespace wirepath::af_xdp {
+
+using Mac = std::array<std::byte, 6>;
 
 // One receive queue. Its rows point into the umem, and their frames go back to the kernel when the lease is let go;
 // when leases hold half of the frames, and for packets in several frames, payload is copied.
@@ -61,6 +64,7 @@ class QueueSource final : public Source {
     LinkWatch link_watch_;
     TaiClock clock_;
     Info info_;
+    Mac mac_{}; // of lo: zeros, as in its frames
     bool metadata_;
     std::uint32_t enough_; // packets that are not worth waiting for more
     bool link_gone_ = false;
