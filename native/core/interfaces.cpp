@@ -16,6 +16,11 @@ std::uint16_t InterfaceTable::add(Interface interface) {
     return static_cast<std::uint16_t>(items_.size() - 1);
 }
 
+void InterfaceTable::set_filter(std::size_t index, const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    items_.at(index).filter = text;
+}
+
 const Interface& InterfaceTable::operator[](std::size_t index) const {
     const std::lock_guard lock(mutex_);
     return items_.at(index);

@@ -30,7 +30,8 @@ struct Interface {
 // grows: a file may introduce an interface between two packets.
 class InterfaceTable {
   public:
-    std::uint16_t add(Interface interface); // throws Error after 65,535
+    std::uint16_t add(Interface interface);                      // throws Error after 65,535
+    void set_filter(std::size_t index, const std::string& text); // before the capture starts
     const Interface& operator[](std::size_t index) const;
     std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 

@@ -31,12 +31,15 @@ void Capture::add(const Engine& engine, OpenRequest request, const std::string& 
         refuse_default_route(engine, request.target);
     request.interfaces = interfaces_;
     const auto kind = engine.target == Takes::file ? FilteredSource::Kind::file : FilteredSource::Kind::live;
+    const std::size_t known = interfaces_->size();
     for (auto& source : engine.open(request)) {
         auto filtered = std::make_unique<FilteredSource>(std::move(source), kind);
         if (!filter.empty())
             filtered->set_filter(filter);
         sources_.push_back(std::move(filtered));
     }
+    for (std::size_t i = known; kind == FilteredSource::Kind::live && i < interfaces_->size(); ++i)
+        interfaces_->set_filter(i, filter);
     filter_ = filter;
 }
 

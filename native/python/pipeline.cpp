@@ -52,6 +52,7 @@ class PyPipeline {
     // Waits for the threads, ends the sink with the capture's statistics, and throws the fault that ended it, if any.
     void finish() {
         stop();
+        end_interfaces();
         sink_.end(capture_.stats());
         if (pipeline_->fault())
             throw *pipeline_->fault();
@@ -67,6 +68,17 @@ class PyPipeline {
         pipeline_->interrupt();
         pipeline_->join();
         receiving_.unlock();
+    }
+
+    void end_interfaces() {
+        std::map<std::uint16_t, Stats> stats; // of all queues of each interface
+        for (const auto& source : capture_.described().sources()) {
+            const auto [at, first] = stats.try_emplace(source->info().interface, source->stats());
+            if (!first)
+                at->second += source->stats();
+        }
+        for (const auto& [interface, of_it] : stats)
+            sink_.sink().interface_ends(interface, of_it);
     }
 
     PyCapture& capture_;

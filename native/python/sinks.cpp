@@ -18,7 +18,8 @@ void PySink::write(const PyBatch& batch) {
         sink_->begin(info);
         begun_ = true;
     }
-    if (sink_->consume(batch.batch(), {0, batch.batch().size()}) != Status::ok)
+    const Status status = sink_->consume(batch.batch(), {0, batch.batch().size()});
+    if (status != Status::ok && status != Status::end_of_file)
         throw sink_->fault();
 }
 

@@ -23,6 +23,10 @@ class TeeSink final : public Sink {
     Status idle() noexcept override {
         return each([](Sink& sink) { return sink.idle(); });
     }
+    void interface_ends(std::uint16_t interface, const Stats& stats) override {
+        for (Sink* sink : sinks_)
+            sink->interface_ends(interface, stats);
+    }
     Status end(const Stats& stats) noexcept override {
         return each([&](Sink& sink) { return sink.end(stats); });
     }
