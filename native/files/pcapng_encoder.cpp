@@ -48,7 +48,7 @@ std::string kept_options(const std::string& options) {
     return kept;
 }
 
-std::string options_of(const Interface& interface) {
+std::string options_of(const Interface& interface, bool of_this_host) {
     std::string options = kept_options(interface.options);
     if (options.empty()) {
         append_text(options, if_name, interface.name);
@@ -58,7 +58,7 @@ std::string options_of(const Interface& interface) {
             append_number(options, if_speed, interface.speed_bps);
         if (!interface.filter.empty())
             append_option(options, if_filter, std::string(1, '\0') + interface.filter); // 0: an expression's text
-        append_text(options, if_os, interface.os);
+        append_text(options, if_os, interface.os.empty() && of_this_host ? running_os() : interface.os);
         append_text(options, if_hardware, interface.hardware);
     }
     append_number(options, if_tsresol, nanoseconds);
@@ -98,8 +98,8 @@ std::optional<std::uint64_t> sum(std::optional<std::uint64_t> a, std::optional<s
 
 SectionTexts section_texts_of_host() { return {cpu_model(), running_os(), "wirepath " + std::string(version), {}}; }
 
-PcapngEncoder::PcapngEncoder(std::shared_ptr<InterfaceTable> interfaces, const SectionTexts& texts, bool describe_all)
-    : Encoder(std::move(interfaces)), describe_all_(describe_all) {
+PcapngEncoder::PcapngEncoder(std::shared_ptr<InterfaceTable> interfaces, const SectionTexts& texts, bool live)
+    : Encoder(std::move(interfaces)), live_(live) {
     for (const std::string& comment : texts.comments)
         append_option(section_options_, opt_comment, comment);
     append_text(section_options_, shb_hardware, texts.hardware);
@@ -110,14 +110,14 @@ PcapngEncoder::PcapngEncoder(std::shared_ptr<InterfaceTable> interfaces, const S
 
 // Of the first file, what is known of the interfaces; of a later one, what the section before it had.
 void PcapngEncoder::begin(Output& to) {
-    if (!in_section_ && !describe_all_)
+    if (!in_section_ && !live_)
         return; // a file's own section may come
     const std::vector<std::uint16_t> before = order_;
     if (!write_section(to))
         return;
     for (const std::uint16_t interface : before)
         describe(interface, to);
-    for (std::size_t i = 0; describe_all_ && i < interfaces().size(); ++i)
+    for (std::size_t i = 0; live_ && i < interfaces().size(); ++i)
         described(static_cast<std::uint16_t>(i), to);
 }
 
@@ -154,7 +154,7 @@ bool PcapngEncoder::describe(std::uint16_t interface, Output& to) {
     if (!in_section_ && !write_section(to))
         return false;
     const Interface& of = interfaces()[interface];
-    std::string options = options_of(of);
+    std::string options = options_of(of, live_);
     if (swap_) {
         options = reordered_options(interface_description, bytes_of(options), false, true);
         append_option(options, opt_end, std::string(), true);
@@ -265,7 +265,7 @@ bool PcapngEncoder::write_packet(const Packet& packet, Output& to) {
         return false;
     const Described& from = described_[packet.interface];
     const Body body(packet, from.linktype, from.snaplen);
-    several_queues_ |= describe_all_ && packet.queue != 0;
+    several_queues_ |= live_ && packet.queue != 0;
     const std::uint32_t flags = options_.has_flags ? 0 : epb_of_flags(packet.flags);
     const bool queue = several_queues_ && !options_.has_queue;
     std::size_t options = options_.bytes.size() + (flags != 0) * number_option_bytes + queue * number_option_bytes;

@@ -16,8 +16,9 @@ SectionTexts section_texts_of_host();
 
 class PcapngEncoder final : public Encoder {
   public:
-    // describe_all: interfaces are described when a file begins, not only when the first packet of one comes.
-    PcapngEncoder(std::shared_ptr<InterfaceTable> interfaces, const SectionTexts& texts, bool describe_all);
+    // live: the interfaces are this host's, and described when a file begins; else when a file that is read, or its
+    // first packet, brings them.
+    PcapngEncoder(std::shared_ptr<InterfaceTable> interfaces, const SectionTexts& texts, bool live);
 
     void begin(Output& to) override;
     std::uint32_t write(const Batch& batch, Rows rows, const Limits& limits, Output& to) override;
@@ -47,7 +48,7 @@ class PcapngEncoder final : public Encoder {
     bool write_simple(const Body& body, Output& to);
     std::byte* reserve_block(std::uint32_t type, std::size_t length, Output& to) const noexcept;
 
-    const bool describe_all_;
+    const bool live_;
     std::string section_options_;
     bool swap_ = false; // the section is in the byte order that this machine does not have
     bool in_section_ = false;

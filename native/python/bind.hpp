@@ -25,6 +25,7 @@ void bind_capture(nb::module_& m);
 void bind_sinks(nb::module_& m);
 void bind_print(nb::module_& m);
 void bind_files(nb::module_& m);
+void bind_summary(nb::module_& m);
 void bind_pipeline(nb::module_& m);
 void bind_filter(nb::module_& m);
 

@@ -12,5 +12,6 @@ NB_MODULE(_core, m) {
     bind_sinks(m);
     bind_print(m);
     bind_files(m);
+    bind_summary(m);
     bind_pipeline(m);
 }

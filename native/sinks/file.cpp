@@ -77,7 +77,6 @@ FileSink::~FileSink() {
 
 void FileSink::begin(const Info& info) {
     live_ = is_live(info);
-    interface_ = info.interface;
     make_encoder(info);
     plan_rotation(Wall::now(), true);
     open_next(false);
@@ -234,12 +233,10 @@ void FileSink::forget_oldest(std::size_t coming) {
     }
 }
 
-Status FileSink::end(const Stats& stats) noexcept {
+Status FileSink::end(const Stats& /*stats*/) noexcept {
     if (!encoder_ || !output_ || fork_guard_.in_child())
         return stopped_ ? Status::ok : status_;
     try {
-        if (live_ && statistics_.empty())
-            set_statistics(interface_, stats);
         if (status_ == Status::ok) {
             const Status status = close_current(true);
             return status == Status::ok && command_fault_ ? fail(*command_fault_) : status;
@@ -256,7 +253,9 @@ Status FileSink::end(const Stats& stats) noexcept {
     }
 }
 
-void FileSink::set_statistics(std::uint16_t interface, const Stats& stats) {
+void FileSink::interface_ends(std::uint16_t interface, const Stats& stats) {
+    if (!live_)
+        return; // a file's own statistics stand in it
     if (statistics_.size() <= interface)
         statistics_.resize(interface + std::size_t{1});
     statistics_[interface] = stats;

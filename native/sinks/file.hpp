@@ -64,12 +64,11 @@ class FileSink final : public Sink {
     // end_of_file: stop_after_files is reached, and these rows were not all taken.
     Status consume(const Batch& batch, Rows rows) noexcept override;
     Status idle() noexcept override;
+    void interface_ends(std::uint16_t interface, const Stats& stats) override;
     Status end(const Stats& stats) noexcept override;
     Error fault() const override;
 
     Status flush() noexcept; // now; the thread that consumes
-    // The statistics of one of several interfaces, for the end of the file: before end(), which has only their sum.
-    void set_statistics(std::uint16_t interface, const Stats& stats);
 
     // From any thread.
     void ask_flush() noexcept { flush_asked_.store(true, std::memory_order_relaxed); } // when it consumes or idles next
@@ -113,7 +112,6 @@ class FileSink final : public Sink {
     files::Limits limits_;
     bool live_ = false;
     bool stopped_ = false; // stop_after_files is reached
-    std::uint16_t interface_ = 0;
     std::vector<std::optional<Stats>> statistics_;
     std::vector<pid_t> commands_;
     Status status_ = Status::ok;

@@ -27,7 +27,7 @@ from wirepath.errors import (
     UnsupportedError,
     WirepathError,
 )
-from wirepath.files import PcapngWriter, PcapWriter
+from wirepath.files import FileInterface, FileSummary, PcapngWriter, PcapWriter, summarize
 from wirepath.filter import Filter, compile_filter
 from wirepath.info import Interface, SourceInfo
 from wirepath.pipeline import Run, run
@@ -41,7 +41,9 @@ __all__ = [
     "CountSink",
     "Engine",
     "FileFormatError",
+    "FileInterface",
     "FileSink",
+    "FileSummary",
     "Filter",
     "FilterError",
     "Flag",
@@ -70,4 +72,5 @@ __all__ = [
     "engines",
     "open",
     "run",
+    "summarize",
 ]

@@ -264,6 +264,8 @@ class FileSink(Sink):
     def files_done(self) -> list[tuple[str, int, int]]:
         """(path, packets, bytes before compression) of those that are complete, the latest 1000 at the most."""
 
+def summarize(path: str) -> dict[str, Any]: ...
+
 class PrintSink(Sink):
     """Writes packets as text: a line each as tcpdump says it, or a JSON object each (docs/json.md)."""
 
