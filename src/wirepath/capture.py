@@ -175,7 +175,7 @@ class Capture:
         """The capture as a table (the Arrow PyCapsule interface): ``polars.DataFrame(wp.open("trace.pcapng"))``.
 
         Columns: ``ts`` (timestamp[ns, UTC]), ``caplen``, ``origlen``, ``interface``, ``queue``, ``vlan_tci``,
-        ``vlan_tpid``, ``flags`` and ``data`` (binary, copied). It is received as it is asked for, to the end of the file.
+        ``vlan_tpid``, ``flags`` and ``data`` (binary, copied). It is received as it is asked for, to its end.
         """
         return self._core.arrow_stream()
 
