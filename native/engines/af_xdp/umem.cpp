@@ -52,9 +52,12 @@ void Umem::trim() noexcept {
     for (const std::uint32_t first : first_)
         for (std::uint32_t frame = first; frame != none; frame = next_[frame])
             kept_[(std::size_t{frame} << shift_) / page_] = true;
-    for (std::size_t page = 0; page < kept_.size(); ++page)
-        if (!kept_[page])
-            ::madvise(base() + page * page_, page_, MADV_DONTNEED);
+    for (auto from = kept_.begin(); from != kept_.end();) {
+        const auto to = std::find(from, kept_.end(), true);
+        ::madvise(base() + static_cast<std::size_t>(from - kept_.begin()) * page_,
+                  static_cast<std::size_t>(to - from) * page_, MADV_DONTNEED);
+        from = std::find(to, kept_.end(), false);
+    }
 }
 
 } // namespace wirepath::af_xdp
