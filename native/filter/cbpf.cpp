@@ -2,9 +2,12 @@
 // The classic BPF machine (Linux: Documentation/networking/filter.rst), with the ancillary loads that libpcap emits for
 // live captures answered from a packet's metadata, as the kernel answers them from an skb.
 #include <algorithm>
+#include <arpa/inet.h>
+#include <cstring>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <optional>
 
 #include "filter/filter.hpp"
 
@@ -44,6 +47,11 @@ enum class Machine::Op : std::uint8_t {
     a_index,
     return_k,
     return_a,
+    // A load and the jump_equal_k behind it, which most instructions of a filter are, in one step.
+    equal_word,
+    equal_half,
+    equal_byte,
+    equal_half_x,
 };
 
 namespace {
@@ -60,78 +68,68 @@ std::uint32_t packet_type(const Packet& p) {
     return p.flags & flag_other_host ? PACKET_OTHERHOST : PACKET_HOST;
 }
 
-bool load_ancillary(const Packet& p, std::uint32_t which, std::uint32_t& value) {
+// Nothing: there is no such metadata, which rejects the packet.
+std::optional<std::uint32_t> ancillary_of(const Packet& p, std::uint32_t which) {
     switch (which) {
     case SKF_AD_VLAN_TAG:
-        value = p.vlan_tci;
-        return true;
+        return p.vlan_tci;
     case SKF_AD_VLAN_TAG_PRESENT:
-        value = p.vlan_tpid != 0;
-        return true;
+        return p.vlan_tpid != 0;
     case SKF_AD_VLAN_TPID:
-        value = p.vlan_tpid;
-        return true;
+        return p.vlan_tpid;
     case SKF_AD_PKTTYPE:
-        value = packet_type(p);
-        return true;
+        return packet_type(p);
     case SKF_AD_QUEUE:
-        value = p.queue;
-        return true;
+        return p.queue;
     default:
-        return false;
+        return std::nullopt;
     }
 }
 
-// False: the packet is too short, which rejects it.
 template <typename Size>
-inline bool load(std::span<const std::byte> data, std::uint64_t at, std::uint32_t& value) {
-    if (at + sizeof(Size) > data.size())
-        return false;
-    const auto* b = reinterpret_cast<const std::uint8_t*>(data.data()) + at;
-    if constexpr (sizeof(Size) == 1)
-        value = b[0];
-    else if constexpr (sizeof(Size) == 2)
-        value = std::uint32_t{b[0]} << 8 | b[1];
-    else
-        value = std::uint32_t{b[0]} << 24 | std::uint32_t{b[1]} << 16 | std::uint32_t{b[2]} << 8 | b[3];
-    return true;
+bool holds(std::span<const std::byte> data, std::uint64_t at) noexcept {
+    return at + sizeof(Size) <= data.size();
 }
 
-bool calculate(std::uint16_t operation, std::uint32_t& a, std::uint32_t b) {
+template <typename Size>
+std::uint32_t number_at(std::span<const std::byte> data, std::uint64_t at) noexcept {
+    Size value;
+    std::memcpy(&value, data.data() + at, sizeof value);
+    if constexpr (sizeof(Size) == 1)
+        return value;
+    else if constexpr (sizeof(Size) == 2)
+        return ntohs(value);
+    else
+        return ntohl(value);
+}
+
+// Nothing: the packet is rejected.
+std::optional<std::uint32_t> calculate(std::uint8_t operation, std::uint32_t a, std::uint32_t b) {
     switch (operation) {
     case BPF_ADD:
-        a += b;
-        return true;
+        return a + b;
     case BPF_SUB:
-        a -= b;
-        return true;
+        return a - b;
     case BPF_MUL:
-        a *= b;
-        return true;
+        return a * b;
     case BPF_DIV:
-        return b != 0 && (a /= b, true);
+        return b != 0 ? std::optional(a / b) : std::nullopt;
     case BPF_MOD:
-        return b != 0 && (a %= b, true);
+        return b != 0 ? std::optional(a % b) : std::nullopt;
     case BPF_AND:
-        a &= b;
-        return true;
+        return a & b;
     case BPF_OR:
-        a |= b;
-        return true;
+        return a | b;
     case BPF_XOR:
-        a ^= b;
-        return true;
+        return a ^ b;
     case BPF_LSH:
-        a = b < 32 ? a << b : 0;
-        return true;
+        return b < 32 ? a << b : 0;
     case BPF_RSH:
-        a = b < 32 ? a >> b : 0;
-        return true;
+        return b < 32 ? a >> b : 0;
     case BPF_NEG:
-        a = 0 - a;
-        return true;
+        return 0 - a;
     default:
-        return false;
+        return std::nullopt;
     }
 }
 
@@ -154,7 +152,34 @@ Machine::Machine(std::span<const Instruction> program) {
     steps_.reserve(program.size() + 1);
     for (std::size_t at = 0; at < program.size(); ++at)
         steps_.push_back(decode(program, at));
-    steps_.push_back({Op::return_k, 0, 0, 0, 0}); // where a program ends without saying so
+    steps_.push_back({Op::return_k, 0, 0, 0, 0, 0}); // where a program ends without saying so
+    for (std::size_t at = 0; at + 1 < steps_.size(); ++at)
+        fuse(steps_[at], steps_[at + 1]);
+}
+
+// The second stays, for those who jump to it.
+void Machine::fuse(Step& first, const Step& second) {
+    if (second.op != Op::jump_equal_k)
+        return;
+    switch (first.op) {
+    case Op::load_word:
+        first.op = Op::equal_word;
+        break;
+    case Op::load_half:
+        first.op = Op::equal_half;
+        break;
+    case Op::load_byte:
+        first.op = Op::equal_byte;
+        break;
+    case Op::load_half_x:
+        first.op = Op::equal_half_x;
+        break;
+    default:
+        return;
+    }
+    first.value = second.k;
+    first.if_true = second.if_true;
+    first.if_false = second.if_false;
 }
 
 Machine::Op Machine::decode_load(std::uint16_t code, std::uint32_t k) {
@@ -208,7 +233,7 @@ Machine::Step Machine::decode(std::span<const Instruction> program, std::size_t 
     const auto to = [&](std::uint64_t distance) { // jumps only go forward; one that leaves the program ends it
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(at + 1 + distance, program.size()));
     };
-    Step step{Op::return_k, static_cast<std::uint8_t>(BPF_OP(code)), from.k, to(from.jt), to(from.jf)};
+    Step step{Op::return_k, static_cast<std::uint8_t>(BPF_OP(code)), from.k, to(from.jt), to(from.jf), 0};
     switch (BPF_CLASS(code)) {
     case BPF_LD:
         step.op = decode_load(code, from.k);
@@ -245,41 +270,58 @@ template <typename Metadata>
 std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& metadata) const noexcept {
     std::uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {};
     const Step* const steps = steps_.data();
-    const auto beyond = [&](const Step& step) { // what lies at no packet's bytes may be metadata
-        const std::uint64_t at = std::uint64_t{x} + step.k;
-        return at >= ancillary && at <= UINT32_MAX &&
-               load_ancillary(metadata.packet(), static_cast<std::uint32_t>(at) - ancillary, a);
+    const auto beyond = [&](std::uint64_t at) { // what lies at no packet's bytes may be metadata
+        return at >= ancillary && at <= UINT32_MAX
+                   ? ancillary_of(metadata.packet(), static_cast<std::uint32_t>(at) - ancillary)
+                   : std::nullopt;
     };
     for (const Step* step = steps;;) {
         const Step& now = *step++;
-        const auto go = [&](bool holds) { step = steps + (holds ? now.if_true : now.if_false); };
+        const auto go = [&](bool condition) { step = steps + (condition ? now.if_true : now.if_false); };
         switch (now.op) {
         case Op::load_word:
-            if (!load<std::uint32_t>(data, now.k, a))
+            if (!holds<std::uint32_t>(data, now.k))
                 return 0;
+            a = number_at<std::uint32_t>(data, now.k);
             break;
         case Op::load_half:
-            if (!load<std::uint16_t>(data, now.k, a))
+            if (!holds<std::uint16_t>(data, now.k))
                 return 0;
+            a = number_at<std::uint16_t>(data, now.k);
             break;
         case Op::load_byte:
-            if (!load<std::uint8_t>(data, now.k, a))
+            if (!holds<std::uint8_t>(data, now.k))
                 return 0;
+            a = number_at<std::uint8_t>(data, now.k);
             break;
         case Op::load_ancillary:
-            if (!load_ancillary(metadata.packet(), now.k - ancillary, a))
+            if (const auto value = ancillary_of(metadata.packet(), now.k - ancillary))
+                a = *value;
+            else
                 return 0;
             break;
         case Op::load_word_x:
-            if (!load<std::uint32_t>(data, std::uint64_t{x} + now.k, a) && !beyond(now))
+            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint32_t>(data, at))
+                a = number_at<std::uint32_t>(data, at);
+            else if (const auto value = beyond(at))
+                a = *value;
+            else
                 return 0;
             break;
         case Op::load_half_x:
-            if (!load<std::uint16_t>(data, std::uint64_t{x} + now.k, a) && !beyond(now))
+            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint16_t>(data, at))
+                a = number_at<std::uint16_t>(data, at);
+            else if (const auto value = beyond(at))
+                a = *value;
+            else
                 return 0;
             break;
         case Op::load_byte_x:
-            if (!load<std::uint8_t>(data, std::uint64_t{x} + now.k, a) && !beyond(now))
+            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint8_t>(data, at))
+                a = number_at<std::uint8_t>(data, at);
+            else if (const auto value = beyond(at))
+                a = *value;
+            else
                 return 0;
             break;
         case Op::load_length:
@@ -292,9 +334,9 @@ std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& meta
             a = memory[now.k];
             break;
         case Op::index_header_length:
-            if (!load<std::uint8_t>(data, now.k, x))
+            if (!holds<std::uint8_t>(data, now.k))
                 return 0;
-            x = (x & 0xf) << 2;
+            x = (number_at<std::uint8_t>(data, now.k) & 0xf) << 2;
             break;
         case Op::index_length:
             x = metadata.origlen();
@@ -315,11 +357,10 @@ std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& meta
             a &= now.k;
             break;
         case Op::calculate_k:
-            if (!calculate(now.operation, a, now.k))
-                return 0;
-            break;
         case Op::calculate_x:
-            if (!calculate(now.operation, a, x))
+            if (const auto value = calculate(now.operation, a, now.op == Op::calculate_x ? x : now.k))
+                a = *value;
+            else
                 return 0;
             break;
         case Op::jump:
@@ -359,6 +400,37 @@ std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& meta
             return now.k;
         case Op::return_a:
             return a;
+        case Op::equal_word:
+            if (!holds<std::uint32_t>(data, now.k))
+                return 0;
+            a = number_at<std::uint32_t>(data, now.k);
+            go(a == now.value);
+            break;
+        case Op::equal_half:
+            if (!holds<std::uint16_t>(data, now.k))
+                return 0;
+            a = number_at<std::uint16_t>(data, now.k);
+            go(a == now.value);
+            break;
+        case Op::equal_byte:
+            if (!holds<std::uint8_t>(data, now.k))
+                return 0;
+            a = number_at<std::uint8_t>(data, now.k);
+            go(a == now.value);
+            break;
+        case Op::equal_half_x:
+            if (!holds<std::uint16_t>(data, std::uint64_t{x} + now.k)) [[unlikely]] {
+                const auto value = beyond(std::uint64_t{x} + now.k);
+                if (!value)
+                    return 0;
+                a = *value;
+            } else {
+                a = number_at<std::uint16_t>(data, std::uint64_t{x} + now.k);
+            }
+            go(a == now.value);
+            break;
+        default:
+            __builtin_unreachable(); // decode() makes no other
         }
     }
 }

@@ -38,11 +38,13 @@ class Machine {
         std::uint8_t operation; // of arithmetic, as classic BPF encodes it
         std::uint32_t k;
         std::uint32_t if_true, if_false; // steps to jump to
+        std::uint32_t value;             // that a step which loads compares with
     };
     static Step decode(std::span<const Instruction> program, std::size_t at);
     static Op decode_load(std::uint16_t code, std::uint32_t k);
     static Op decode_index_load(std::uint16_t code);
     static Op decode_jump(std::uint16_t code);
+    static void fuse(Step& first, const Step& second);
     std::vector<Step> steps_;
 };
 
