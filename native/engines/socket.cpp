@@ -25,7 +25,8 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-constexpr std::uint32_t pool_buffers = 32;
+// Address space that all buffers have together; memory is used only where packets were.
+constexpr std::size_t pool_bytes = std::size_t{2} << 30;
 constexpr std::uint32_t cache_line = 64;
 constexpr std::int64_t max_batch = 1024; // UIO_MAXIOV: recvmmsg takes no more
 
@@ -49,6 +50,10 @@ std::uint32_t batch_size_of(const Options& given) {
 // An odd number of cache lines, so that packets in neighbouring slots do not compete for the same cache sets.
 std::size_t slot_bytes(std::uint32_t snaplen) {
     return ((snaplen + sizeof(CookedHeader) + cache_line - 1) / cache_line | 1) * cache_line;
+}
+
+std::uint32_t buffers_of(std::size_t buffer_bytes) {
+    return static_cast<std::uint32_t>(std::clamp<std::size_t>(pool_bytes / buffer_bytes, 8, 512));
 }
 
 // Room for one message's sender and control messages.
@@ -122,8 +127,9 @@ SocketSource::SocketSource(const OpenRequest& request, const Options& given, std
                            std::uint16_t member)
     : socket_(request, given), fanout_(std::move(fanout)), batch_size_(batch_size_of(given)),
       header_(socket_.cooked() ? static_cast<std::uint32_t>(sizeof(CookedHeader)) : 0),
-      slot_bytes_(slot_bytes(socket_.snaplen())), pool_(pool_buffers, batch_size_ * slot_bytes_),
-      envelopes_(batch_size_), places_(batch_size_), messages_(batch_size_) {
+      slot_bytes_(slot_bytes(socket_.snaplen())),
+      pool_(buffers_of(batch_size_ * slot_bytes_), batch_size_ * slot_bytes_), envelopes_(batch_size_),
+      places_(batch_size_), messages_(batch_size_) {
     info_.engine = "socket";
     info_.mode = "recvmmsg, up to " + std::to_string(batch_size_) + " packets a call" +
                  (fanout_->on() ? ", " + fanout_->description() : "");
@@ -245,7 +251,7 @@ Status SocketSource::wait(nanoseconds timeout) noexcept {
 }
 
 void SocketSource::deliver(Batch& into, std::uint32_t count) noexcept {
-    into.begin(buffer_.data, buffer_.size, buffer_.lease);
+    into.begin(slot(next_slot_), count * slot_bytes_, buffer_.lease);
     std::uint64_t bytes = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
         const Packet packet = packet_in(next_slot_ + i, messages_[i]);

@@ -31,7 +31,7 @@ class Variant:
 
 
 _KNOWN = {
-    "socket": [Variant("socket", "socket", small={"buffer_size": "64k"}, workers={"fanout": 4}, lends_a_ring=False)],
+    "socket": [Variant("socket", "socket", small={"buffer_size": "512k"}, workers={"fanout": 4}, lends_a_ring=False)],
     "pcap": [Variant("pcap", "pcap", small={"buffer_size": "1M"}, says_direction=False)],
     "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3", small={"block_nr": 2}, workers={"fanout": 4})],
     "af_xdp": [

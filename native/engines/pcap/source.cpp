@@ -269,7 +269,7 @@ int PcapSource::dispatch_to(Filling& filling) noexcept {
 
 // timeout: nothing was there.
 Status PcapSource::dispatch(Batch& into) noexcept {
-    into.begin(buffer_.data, buffer_.size, buffer_.lease);
+    into.begin(buffer_.data + used_, buffer_.size - used_, buffer_.lease);
     Filling filling{*this, into};
     buffer_full_ = false;
     const int result = dispatch_to(filling);

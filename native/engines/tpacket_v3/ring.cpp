@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engines/tpacket_v3/ring.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstring>
 #include <linux/if_packet.h>
 #include <string>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/error.hpp"
@@ -16,6 +18,7 @@ namespace {
 
 // What a block holds beside one packet's bytes: its own header, the packet's, the padding that aligns its IP header.
 constexpr std::uint32_t overhead = 256;
+constexpr std::uint32_t fewest_spill_buffers = 16;
 
 tpacket_hdr_v1& header_of(std::byte* block) noexcept { return reinterpret_cast<tpacket_block_desc*>(block)->hdr.bh1; }
 
@@ -33,7 +36,10 @@ Mapping make_ring(PacketSocket& socket, const Geometry& geometry) {
     request.tp_frame_nr = geometry.blocks;
     request.tp_retire_blk_tov = geometry.timeout_ms;
     socket.set(PACKET_RX_RING, request, "making a ring");
-    Mapping mapping = Mapping::of_fd(socket.fd(), geometry.block_bytes * geometry.blocks);
+    const std::size_t bytes = geometry.block_bytes * geometry.blocks;
+    Mapping mapping = Mapping::anonymous(2 * bytes);
+    if (::mmap(mapping.data(), bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, socket.fd(), 0) == MAP_FAILED)
+        throw Error::from_errno("mapping a ring of " + std::to_string(bytes) + " bytes", errno);
     mapping.keep_from_children();
     return mapping;
 }
@@ -62,8 +68,9 @@ Geometry geometry_of(const Options& given, std::uint32_t snaplen) {
 }
 
 Ring::Ring(PacketSocket& socket, const Geometry& geometry)
-    : geometry_(geometry), pool_(LeasePool::create(geometry.blocks, make_ring(socket, geometry))),
-      base_(static_cast<std::byte*>(pool_->memory().data())), spill_(geometry.blocks, geometry.block_bytes) {}
+    : geometry_(geometry), fd_(socket.fd()), pool_(LeasePool::create(2 * geometry.blocks, make_ring(socket, geometry))),
+      base_(static_cast<std::byte*>(pool_->memory().data())), ring_at_(geometry.blocks),
+      spill_pool_(std::max(geometry.blocks, fewest_spill_buffers), geometry.block_bytes) {}
 
 bool Ring::handed_over(std::uint32_t index) const noexcept {
     const std::atomic_ref status(header_of(block(index)).block_status);
@@ -76,51 +83,113 @@ void Ring::give_back(std::uint32_t index) noexcept {
 }
 
 void Ring::collect() noexcept {
-    pool_->collect([this](std::uint32_t index) {
-        give_back(index);
-        --held_;
+    pool_->collect([this](std::uint32_t returned) {
+        const std::uint32_t index = returned % geometry_.blocks;
+        --lent_;
+        if (returned == slot(ring_at_[index], index))
+            give_back(index);
+        else
+            ::madvise(at(returned), geometry_.block_bytes, MADV_DONTNEED);
     });
 }
 
+// Half of the ring at the most, and a block only if its other place is free: there it goes if its turn comes again.
+bool Ring::may_lend(std::uint32_t index) const noexcept {
+    return lent_ < geometry_.blocks / 2 && !pool_->held(slot(1 - ring_at_[index], index));
+}
+
 Status Ring::take(Block& into) noexcept {
-    if (pool_->held(next_)) // lent to views for a whole round
+    make_way((next_ + geometry_.blocks / 4) % geometry_.blocks);
+    if (pool_->held(slot(ring_at_[next_], next_)))
         return Status::no_buffer;
     if (!handed_over(next_))
         return Status::timeout;
     const tpacket_hdr_v1& header = header_of(block(next_));
-    into.data = block(next_);
-    into.bytes = header.blk_len;
-    into.first = header.offset_to_first_pkt;
-    into.packets = header.num_pkts;
-    if (held_ >= geometry_.blocks / 2) {
-        if (!copy_out(into))
+    Block taken{block(next_), header.blk_len, header.offset_to_first_pkt, header.num_pkts, {}};
+    if (may_lend(next_)) {
+        taken.lease = pool_->take(slot(ring_at_[next_], next_));
+        ++lent_;
+    } else {
+        if (!copy_out(taken))
             return Status::no_buffer;
         give_back(next_);
-    } else {
-        into.lease = pool_->take(next_);
-        ++held_;
     }
+    into = std::move(taken);
     next_ = next_ + 1 == geometry_.blocks ? 0 : next_ + 1;
     return Status::ok;
 }
 
-bool Ring::copy_out(Block& into) noexcept {
-    BufferPool::Buffer buffer;
-    if (!spill_.take(buffer))
+void Ring::count_copy(std::byte* to, std::byte* block) noexcept {
+    const tpacket_hdr_v1& header = header_of(block);
+    copy_payload(to, {block, header.blk_len}, copies_);
+    copies_.packets.add(header.num_pkts - 1); // one is counted already
+}
+
+// Blocks that idle traffic left almost empty share a buffer.
+bool Ring::copy_out(Block& block) noexcept {
+    if (spill_.size - spilled_ < block.bytes) {
+        spilled_ = 0;
+        spill_ = {};
+        if (!spill_pool_.take(spill_))
+            return false;
+    }
+    std::byte* to = spill_.data + spilled_;
+    count_copy(to, block.data);
+    block.data = to;
+    block.lease = spill_.lease;
+    spilled_ += (block.bytes + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT;
+    return true;
+}
+
+// The kernel needs this block soon, and views may hold it for as long as they like: they get a copy in its place, at
+// the same address, and the ring's block goes to its other one.
+void Ring::make_way(std::uint32_t index) noexcept {
+    const std::uint32_t here = slot(ring_at_[index], index), there = slot(1 - ring_at_[index], index);
+    if (!pool_->held(here))
+        return;
+    const std::size_t bytes = geometry_.block_bytes;
+    void* copy = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED)
+        return;
+    if (!move_ring_block(index, at(there))) {
+        ::munmap(copy, bytes);
+        return;
+    }
+    count_copy(static_cast<std::byte*>(copy), at(here));
+    if (::mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at(here)) == MAP_FAILED) {
+        ::munmap(copy, bytes); // the ring's block is at both places now, and stays lent
+        return;
+    }
+    ring_at_[index] ^= 1;
+    give_back(index);
+}
+
+// Maps the ring once more and keeps only that block of it. A mapping of a packet socket is of the whole ring or none.
+bool Ring::move_ring_block(std::uint32_t index, std::byte* to) noexcept {
+    const std::size_t bytes = geometry_.block_bytes, before = index * bytes, all = geometry_.blocks * bytes;
+    void* mapped = ::mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+    if (mapped == MAP_FAILED)
         return false;
-    copy_payload(buffer.data, {into.data, into.bytes}, copies_);
-    copies_.packets.add(into.packets - 1); // one is counted already
-    into.data = buffer.data;
-    into.lease = std::move(buffer.lease);
+    auto* ring = static_cast<std::byte*>(mapped);
+    if (::mremap(ring + before, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {
+        ::munmap(ring, all);
+        return false;
+    }
+    if (before != 0)
+        ::munmap(ring, before);
+    if (before + bytes != all)
+        ::munmap(ring + before + bytes, all - before - bytes);
+    ::madvise(to, bytes, MADV_DONTFORK);
     return true;
 }
 
 void Ring::leave() noexcept {
+    spill_ = {};
     pool_->memory().replace([this](void* fresh) {
-        for (std::uint32_t i = 0; i < geometry_.blocks; ++i)
+        for (std::uint32_t i = 0; i < 2 * geometry_.blocks; ++i)
             if (pool_->held(i))
-                std::memcpy(static_cast<std::byte*>(fresh) + i * geometry_.block_bytes, block(i),
-                            header_of(block(i)).blk_len);
+                std::memcpy(static_cast<std::byte*>(fresh) + i * geometry_.block_bytes, at(i),
+                            header_of(at(i)).blk_len);
     });
 }
 

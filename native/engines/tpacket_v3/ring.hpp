@@ -55,17 +55,30 @@ class Ring {
     const CopyCount& copies() const noexcept { return copies_; }
 
   private:
-    std::byte* block(std::uint32_t index) const noexcept { return base_ + index * geometry_.block_bytes; }
+    // Each block has two places in our memory. The ring is at one of them; the other is free, or holds a copy for views
+    // that outlast the block's turn.
+    using Place = std::uint32_t; // 0 or 1
+    std::uint32_t slot(Place place, std::uint32_t index) const noexcept { return place * geometry_.blocks + index; }
+    std::byte* at(std::uint32_t slot) const noexcept { return base_ + slot * geometry_.block_bytes; }
+    std::byte* block(std::uint32_t index) const noexcept { return at(slot(ring_at_[index], index)); }
     bool handed_over(std::uint32_t index) const noexcept;
     void give_back(std::uint32_t index) noexcept;
-    bool copy_out(Block& into) noexcept;
+    bool may_lend(std::uint32_t index) const noexcept;
+    bool copy_out(Block& block) noexcept;
+    void make_way(std::uint32_t index) noexcept;
+    bool move_ring_block(std::uint32_t index, std::byte* to) noexcept;
+    void count_copy(std::byte* to, std::byte* block) noexcept;
 
     Geometry geometry_;
-    LeasePool::Ref pool_; // a slot a block
+    int fd_;
+    LeasePool::Ref pool_; // a slot a place
     std::byte* base_;
+    std::vector<std::uint8_t> ring_at_; // the place of each block
     std::uint32_t next_ = 0;
-    std::uint32_t held_ = 0; // blocks that were taken and not given back
-    BufferPool spill_;
+    std::uint32_t lent_ = 0; // slots that views hold
+    BufferPool spill_pool_;  // for copies of blocks while views hold much of the ring
+    BufferPool::Buffer spill_;
+    std::size_t spilled_ = 0; // bytes of it that are used
     CopyCount copies_;
 };
 
