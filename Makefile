@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # With what pyproject.toml says under [build-system] in the environment, pip need not make one of its own at each build.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+THREADED := pipeline or workers or run or thread or interrupt or under_load or while_receiving or backpressure
 PROJECT := import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"));
 BUILD_REQUIRES := $(PYTHON) -c '$(PROJECT) print(*project["build-system"]["requires"], sep="\n")'
 EXTRA := $(PYTHON) -c '$(PROJECT) print(*project["project"]["optional-dependencies"][sys.argv[1]], sep="\n")'
@@ -70,7 +71,7 @@ asan: setup ## the tests, built with AddressSanitizer and UndefinedBehaviorSanit
 .PHONY: tsan
 tsan: setup ## the tests that use threads, built with ThreadSanitizer
 	@tools/packages test
-	@tools/sanitized tsan thread -m pytest -m threads $(ARGS)
+	@tools/sanitized tsan thread -m pytest -k "$(THREADED)" $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## run each fuzzer for SECONDS=60 (ARGS="pcapng" chooses)
