@@ -111,3 +111,24 @@ def test_direction(live: Live) -> None:
     if not live.variant.says_direction:
         expected = dict.fromkeys(expected, 0)
     assert rows == expected
+
+
+@pytest.mark.parametrize(("direction", "numbers"), [("in", [0, 1]), ("out", [2, 3]), ("inout", [0, 1, 2, 3])])
+def test_direction_chosen(live: Live, direction: str, numbers: list[int]) -> None:
+    options = {
+        option.name for engine in wp.engines() if engine.name == live.variant.engine for option in engine.options
+    }
+    if "direction" not in options:
+        pytest.skip("the engine has no choice of direction")
+    with live.open(direction=direction) as capture, Sender(live.wire.far) as far:
+        live.send([frame(0), frame(1)])
+        far.send([frame(2), frame(3)])
+        assert [row.number for row in drain(capture)] == numbers
+
+
+def test_mode(subject: Subject) -> None:
+    """The engine says what it is, and what it was granted."""
+    with subject.running([frame(0)]) as capture:
+        assert capture.engine == subject.variant.engine
+        assert subject.variant.mode in capture.mode
+        assert capture.mode

@@ -25,18 +25,20 @@ class Variant:
     sees_sent: bool = True  # taps what the host itself sends
     lends_a_ring: bool = True  # and copies before it runs out
     says_direction: bool = True  # tells what came in from what was sent
-    linear: bool = True  # receives a jumbo frame in one piece
-    mode: tuple[str, ...] = ()  # words that the granted mode has to have
+    mode: str = ""  # a word that the granted mode has to have
     file: bool = False  # is opened on a file, not on an interface
 
+
+# A worker is a queue. What the host sends never comes to an XDP program.
+_AF_XDP: Options = {"small": {"ring_size": 1024}, "workers": {}, "sees_sent": False}
 
 _KNOWN = {
     "socket": [Variant("socket", "socket", small={"buffer_size": "512k"}, workers={"fanout": 4}, lends_a_ring=False)],
     "pcap": [Variant("pcap", "pcap", small={"buffer_size": "1M"}, says_direction=False)],
     "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3", small={"block_nr": 2}, workers={"fanout": 4})],
     "af_xdp": [
-        Variant("af_xdp native", "af_xdp", sees_sent=False),
-        Variant("af_xdp generic", "af_xdp", sees_sent=False),
+        Variant("af_xdp native", "af_xdp", {"xdp_mode": "native"}, **_AF_XDP, mode="native"),
+        Variant("af_xdp generic", "af_xdp", {"xdp_mode": "generic"}, **_AF_XDP, mode="generic"),
     ],
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }

@@ -26,7 +26,8 @@ def _pattern(size: int) -> bytes:
     return bytes((index * 7 + (index >> 8)) & 0xFF for index in range(size))
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071) of an even number of bytes."""
     total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -38,7 +39,7 @@ def frame(number: int, size: int = 64, *, port: int = 9, tags: tuple[tuple[int, 
     if size < SMALLEST:
         raise ValueError(f"a known frame has {SMALLEST} bytes or more, not {size}")
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, size - 14, 0, 0x4000, 64, 17, 0, b"\x0a\x4d\0\x01", b"\x0a\x4d\0\x02")
-    ip = ip[:10] + struct.pack(">H", _checksum(ip)) + ip[12:]
+    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
     udp = struct.pack(">HHHH", 5000, port, size - 34, 0)
     tagged = b"".join(struct.pack(">HH", tpid, tci) for tpid, tci in tags)
     head = RIGHT_MAC + LEFT_MAC + tagged + struct.pack(">H", _ETH_P_IP) + ip + udp

@@ -15,6 +15,7 @@ from wirepath.bench.link import Link, veth
 from wirepath.bench.namespace import Namespace
 
 JUMBO_MTU = 9000  # bytes, without the Ethernet header
+VLAN_ID = 100  # of tagged traffic
 LEFT_ADDRESS, RIGHT_ADDRESS = "10.77.0.1", "10.77.0.2"
 LEFT_MAC, RIGHT_MAC = bytes.fromhex("020000770001"), bytes.fromhex("020000770002")
 
@@ -120,11 +121,6 @@ class Lab:
                 for message in routes.get_filters(index=port.index, parent=_CLSACT_INGRESS):
                     packets.update(_packets_by_action(message))
         return sum(packets[number] for number in range(1, len(self.ports) + 1))
-
-    @property
-    def vlan(self) -> int:
-        """The 802.1Q tag that tagged traffic in the lab carries."""
-        return 100
 
     def close(self) -> None:
         """Lets go of the namespaces: the kernel removes them and what is in them."""
