@@ -18,7 +18,7 @@ from contract.variants import Variant, unusable, variants
 
 _EXPECTED = Path(__file__).with_name("expected_skips")
 _table: dict[tuple[str, str], str] = {}  # (case, column) → what became of it
-_unexpected: list[str] = []
+_BADNESS = ("pass", "skip", "cannot", "STALE", "SKIP", "FAIL")
 
 
 def _expected_skips() -> dict[tuple[str, str], str]:
@@ -75,6 +75,12 @@ def _place(item: pytest.Item) -> tuple[str, str] | None:
     return name.removeprefix("test_"), callspec.params["variant"].name
 
 
+def _note(place: tuple[str, str], outcome: str) -> None:
+    """Of a case's several tests the worst counts."""
+    if _BADNESS.index(outcome) >= _BADNESS.index(_table.get(place, _BADNESS[0])):
+        _table[place] = outcome
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[Any]:
     report = yield
@@ -84,17 +90,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.skipped:
         reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
         cannot = "cannot run here" in reason
-        _table[place] = "cannot" if cannot else "skip"
+        _note(place, "cannot" if cannot else "skip")
         if not cannot and place not in _expected_skips():
-            _table[place] = "SKIP"
+            _note(place, "SKIP")
             report.outcome = "failed"
             report.longrepr = f"skipped, and {_EXPECTED.name} does not say so: {reason}"
     elif report.failed:
-        _table[place] = "FAIL"
+        _note(place, "FAIL")
     elif report.when == "call":
-        _table[place] = "pass"
+        _note(place, "pass")
         if place in _expected_skips():
-            _table[place] = "STALE"
+            _note(place, "STALE")
             report.outcome = "failed"
             report.longrepr = f"passed, and {_EXPECTED.name} says that it is skipped"
     return report

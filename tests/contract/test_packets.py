@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import wirepath as wp
 from contract.subject import Live, Recorded, Subject, collect, drain
 from wirepath.bench.frames import SMALLEST, Sender, frame
 
@@ -115,10 +116,8 @@ def test_direction(live: Live) -> None:
 
 @pytest.mark.parametrize(("direction", "numbers"), [("in", [0, 1]), ("out", [2, 3]), ("inout", [0, 1, 2, 3])])
 def test_direction_chosen(live: Live, direction: str, numbers: list[int]) -> None:
-    options = {
-        option.name for engine in wp.engines() if engine.name == live.variant.engine for option in engine.options
-    }
-    if "direction" not in options:
+    (engine,) = (engine for engine in wp.engines() if engine.name == live.variant.engine)
+    if "direction" not in (option.name for option in engine.options):
         pytest.skip("the engine has no choice of direction")
     with live.open(direction=direction) as capture, Sender(live.wire.far) as far:
         live.send([frame(0), frame(1)])

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
-import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Self
 
 from wirepath.bench.lab import LEFT_MAC, RIGHT_MAC
@@ -85,14 +83,3 @@ class Sender:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@contextlib.contextmanager
-def on_cpu(cpu: int) -> Iterator[None]:
-    """The calling thread runs on `cpu` only: a packet socket sends to the transmit queue of that number."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
