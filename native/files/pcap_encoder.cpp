@@ -10,6 +10,7 @@ namespace wirepath::files {
 namespace {
 
 constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::int64_t last_ts = (std::int64_t{UINT32_MAX} + 1) * ns_per_s - 1; // in 2106
 constexpr std::uint32_t usual_snaplen = 262144;
 
 // The bits of the linktype field that say how long the frame check sequence is, where a file said so.
@@ -77,7 +78,7 @@ std::uint32_t PcapEncoder::write(const Batch& batch, Rows rows, const Limits& li
         std::byte* at = to.reserve(pcap::record_header_bytes + body.caplen());
         if (at == nullptr)
             return row;
-        const std::int64_t ts = std::clamp<std::int64_t>(packet.ts, 0, UINT32_MAX * ns_per_s);
+        const std::int64_t ts = std::clamp<std::int64_t>(packet.ts, 0, last_ts);
         store(at, static_cast<std::uint32_t>(ts / ns_per_s));
         store(at + 4, static_cast<std::uint32_t>(ts % ns_per_s) / fraction);
         store(at + 8, body.caplen());

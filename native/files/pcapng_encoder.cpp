@@ -267,7 +267,7 @@ bool PcapngEncoder::write_packet(const Packet& packet, Output& to) {
     const Body body(packet, from.linktype, from.snaplen);
     several_queues_ |= live_ && packet.queue != 0;
     const std::uint32_t flags = options_.has_flags ? 0 : epb_of_flags(packet.flags);
-    const bool queue = several_queues_ && !options_.has_queue;
+    const bool queue = (packet.queue != 0 || several_queues_) && !options_.has_queue;
     std::size_t options = options_.bytes.size() + (flags != 0) * number_option_bytes + queue * number_option_bytes;
     if ((packet.flags & flag_no_ts) != 0 && from.id == 0 && options == 0 &&
         body.caplen() == std::min(body.origlen(), from.snaplen != 0 ? from.snaplen : UINT32_MAX)) [[unlikely]]

@@ -154,13 +154,19 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("caplen", [](const PyPacket& p) { return p.header.data.size(); })
         .def_prop_ro("origlen", [](const PyPacket& p) { return p.header.origlen; })
         .def_prop_ro("interface", [](const PyPacket& p) { return p.header.interface; })
-        .def_prop_ro("interface_name", [](const PyPacket& p) { return (*p.interfaces)[p.header.interface].name; })
+        .def_prop_ro("interface_name",
+                     [](const PyPacket& p) { return text_of((*p.interfaces)[p.header.interface].name); })
         .def_prop_ro("linktype", [](const PyPacket& p) { return (*p.interfaces)[p.header.interface].linktype; })
         .def_prop_ro("queue", [](const PyPacket& p) { return p.header.queue; })
         .def_prop_ro("vlan_tci", [](const PyPacket& p) { return p.header.vlan_tci; })
         .def_prop_ro("vlan_tpid", [](const PyPacket& p) { return p.header.vlan_tpid; })
         .def_prop_ro("flags", [](const PyPacket& p) { return p.header.flags; })
-        .def_ro("comments", &PyPacket::comments);
+        .def_prop_ro("comments", [](const PyPacket& p) {
+            nb::list result;
+            for (const std::string& comment : p.comments)
+                result.append(text_of(comment));
+            return result;
+        });
 
     nb::class_<PyBatch>(m, "Batch")
         .def("__len__", [](const PyBatch& self) { return self.batch().size(); })

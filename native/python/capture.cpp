@@ -26,15 +26,15 @@ const char* name_of(Clock clock) {
 
 nb::dict describe(const Interface& from) {
     nb::dict result;
-    result["name"] = from.name;
-    result["description"] = from.description;
+    result["name"] = text_of(from.name);
+    result["description"] = text_of(from.description);
     result["ifindex"] = from.ifindex;
     result["linktype"] = from.linktype;
     result["snaplen"] = from.snaplen;
     result["clock"] = name_of(from.clock);
-    result["filter"] = from.filter;
-    result["os"] = from.os;
-    result["hardware"] = from.hardware;
+    result["filter"] = text_of(from.filter);
+    result["os"] = text_of(from.os);
+    result["hardware"] = text_of(from.hardware);
     result["speed_bps"] = from.speed_bps;
     result["mac"] = nb::bytes(from.mac.data(), from.mac.size());
     return result;

@@ -57,6 +57,13 @@ void bind_errors(nb::module_& m) {
         classes);
 }
 
+nb::str text_of(const std::string& text) {
+    nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+    if (!decoded.is_valid())
+        throw nb::python_error();
+    return nb::borrow<nb::str>(decoded);
+}
+
 nb::dict to_dict(const Stats& stats) {
     nb::dict result;
 #define WIREPATH_STAT(name, meaning) result[#name] = stats.name ? nb::cast(*stats.name) : nb::none();

@@ -7,13 +7,13 @@ namespace {
 
 nb::dict to_dict(const files::InterfaceSummary& from) {
     nb::dict result;
-    result["name"] = from.interface.name;
-    result["description"] = from.interface.description;
+    result["name"] = text_of(from.interface.name);
+    result["description"] = text_of(from.interface.description);
     result["linktype"] = from.interface.linktype;
     result["snaplen"] = from.interface.snaplen;
-    result["filter"] = from.interface.filter;
-    result["os"] = from.interface.os;
-    result["hardware"] = from.interface.hardware;
+    result["filter"] = text_of(from.interface.filter);
+    result["os"] = text_of(from.interface.os);
+    result["hardware"] = text_of(from.interface.hardware);
     result["speed_bps"] = from.interface.speed_bps;
     result["mac"] = nb::bytes(from.interface.mac.data(), from.interface.mac.size());
     result["packets"] = from.packets;
@@ -46,11 +46,17 @@ nb::dict to_dict(const files::Summary& from) {
     result["in_order"] = from.in_order;
     result["sections"] = from.facts.sections;
     result["comments"] = from.facts.comments;
-    result["section_comments"] = from.facts.section_comments;
-    result["section_texts"] = from.facts.section_texts;
+    nb::list section_comments;
+    for (const std::string& comment : from.facts.section_comments)
+        section_comments.append(text_of(comment));
+    result["section_comments"] = section_comments;
+    nb::dict section_texts;
+    for (const auto& [what, text] : from.facts.section_texts)
+        section_texts[what.c_str()] = text_of(text);
+    result["section_texts"] = section_texts;
     result["blocks"] = from.facts.blocks;
     result["unknown_blocks"] = from.facts.unknown_blocks;
-    result["damage"] = from.damage ? std::optional<std::string>(from.damage->what()) : std::nullopt;
+    result["damage"] = from.damage ? nb::object(text_of(from.damage->what())) : nb::none();
     nb::list interfaces;
     for (const files::InterfaceSummary& interface : from.interfaces)
         interfaces.append(to_dict(interface));
