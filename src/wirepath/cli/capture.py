@@ -218,7 +218,7 @@ def _bytes(text: str) -> int:
 
 
 def _banner(capture: Capture, params: Mapping[str, Any]) -> None:
-    if params["write"] is None and not params["verbose"]:
+    if params["write"] is None and not (params["verbose"] or params["as_json"] or params["only_count"]):
         click.echo("wirepath: verbose output suppressed, use -v[v]... for full protocol decode", err=True)
     for interface in capture.interfaces:
         click.echo(

@@ -58,6 +58,7 @@ class Output:
     printname: str | None = None
     rotation: dict[str, Any] = field(default_factory=dict)
     writer: FileSink | None = None
+    printer: PrintSink | None = None
     printed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -117,8 +118,8 @@ class Output:
         if self.params["only_count"]:
             sinks.append(CountSink())
         elif not self.params["write"] or self.params["also_print"]:
-            style = print_style(self.params)
-            sinks.append(PrintSink(1, **style, interfaces=self.interfaces > 1))
+            self.printer = PrintSink(1, **print_style(self.params), interfaces=self.interfaces > 1)
+            sinks.append(self.printer)
         return sinks[0] if len(sinks) == 1 else TeeSink(sinks)
 
     def _file(self) -> FileSink:
@@ -131,6 +132,12 @@ class Output:
             flush_after=self.params["flush_seconds"],
             **self.rotation,
         )
+
+    @property
+    def packets_out(self) -> int:
+        """Packets that were written, or printed."""
+        sink = self.writer or self.printer
+        return sink.packets if sink is not None else 0
 
     @property
     def prints(self) -> bool:

@@ -2,10 +2,12 @@
 """A capture from its start to its closing lines: signals, progress, statistics."""
 
 import contextlib
+import errno
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -13,6 +15,7 @@ import click
 
 from wirepath.capture import Capture
 from wirepath.cli.output import Output, write_json
+from wirepath.errors import SystemCallError
 from wirepath.pipeline import Run, run
 from wirepath.stats import Stats
 
@@ -118,7 +121,7 @@ def run_to_end(
 
     with signals.handled():
         try:
-            return run(
+            result = run(
                 capture,
                 sink,
                 count=output.packets,
@@ -127,9 +130,14 @@ def run_to_end(
                 cpus=cpus or (),
                 progress=look,
             )
+        except SystemCallError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            result = Run("reader_gone", output.packets_out, 0, 0, 0, capture.stats())
         finally:
             progress.clear()
             output.print_names()
+    return replace(result, packets=output.packets_out) if result.end == "sink" else result
 
 
 def closing_lines(packets: int, stats: Stats) -> list[str]:
