@@ -17,5 +17,6 @@ class Row(NamedTuple):
 COMMANDS = (
     Row("capture", "wirepath.cli.capture", "Capture packets from interfaces: print, write, count."),
     Row("read", "wirepath.cli.read", "Read capture files: print, filter, merge, convert, follow."),
+    Row("info", "wirepath.cli.info", "Say what is in capture files."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
 )
