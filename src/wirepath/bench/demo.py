@@ -60,6 +60,10 @@ class Result:
     in_file: int  # packets that are read back
 
 
+class _TrafficError(Exception):
+    """The hosts could not talk."""
+
+
 class _Screen:
     """Progress while it works, and the table at the end."""
 
@@ -140,19 +144,29 @@ def _until_quiet(traffic: subprocess.Popen[str], show: Callable[[int, int], None
     return tick
 
 
+@contextlib.contextmanager
+def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A program that ends with the block at the latest."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
 def _in_lab(lab: Lab, engine: str, path: Path, seconds: float, screen: _Screen) -> tuple[Result, dict[str, int]]:
     hosts = (lab.left.namespace.path, lab.right.namespace.path)
     talk = [sys.executable, "-m", "wirepath.bench.traffic", *hosts, str(seconds)]
     with wp.open(lab.monitor.name, engine=engine, netns=lab.monitor.namespace.path) as capture:
         before = lab.sent()
-        with subprocess.Popen(talk, stdout=subprocess.PIPE, text=True) as traffic:
+        with _running(talk) as traffic:
             with screen.progress(engine, seconds) as show:
                 run = _capture(capture, path, seconds + _PATIENCE_S, _until_quiet(traffic, show))
             said = traffic.communicate()[0]
         sums = account(lab.sent() - before, capture.stats())
         mode = capture.mode
     if traffic.returncode != 0:
-        raise RuntimeError("the traffic between the hosts ended with an error")
+        raise _TrafficError("the traffic between the hosts ended with an error")
     return Result(engine, mode, run, sums, path, _packets_in(path)), json.loads(said)
 
 
@@ -248,7 +262,9 @@ def main() -> int:
         screen.console.print("Without root, in a user namespace: with the engines that may run there.\n")
     try:
         results = _demonstrate(arguments, screen)
-    except wp.WirepathError as error:
+    except KeyboardInterrupt:
+        return 130
+    except (wp.WirepathError, _TrafficError) as error:
         screen.console.print(str(error), style="bold red", highlight=False)
         return 1
     if results:

@@ -238,7 +238,8 @@ def send(left: Namespace, right: Namespace, seconds: float) -> dict[str, int]:
 def main() -> None:
     """The command line."""
     left, right, seconds = sys.argv[1:]
-    print(json.dumps(send(Namespace.at(left, "left"), Namespace.at(right, "right"), float(seconds))))
+    with contextlib.suppress(KeyboardInterrupt):
+        print(json.dumps(send(Namespace.at(left, "left"), Namespace.at(right, "right"), float(seconds))))
 
 
 if __name__ == "__main__":
