@@ -33,7 +33,7 @@ inline constexpr std::array fanout_options{
                "a socket that is full passes its packets to the next one"},
     OptionSpec{"fanout_program", OptionSpec::Kind::text, "", "",
                "for cbpf: a program as tcpdump -ddd prints it, commas for newlines; for ebpf: the path of a pinned "
-               "socket filter. Its value chooses the socket"},
+               "socket filter. It sees the packet from its network header on, and its value chooses the socket"},
 };
 
 // An engine's own options, and then these.

@@ -1,0 +1,527 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only the taps of the stack have: rings of blocks, fanout, cooked packets, libpcap's devices and linktypes."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import gc
+import os
+import statistics
+import struct
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wirepath as wp
+from wirepath.bench.frames import Sender, frame, number_of
+from wirepath.bench.lab import Wire
+
+_REASONS = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
+TAPS = [
+    pytest.param(name, marks=pytest.mark.skipif(name in _REASONS, reason=f"cannot run here: {_REASONS.get(name, '')}"))
+    for name in ("tpacket_v3", "socket", "pcap")
+]
+pytestmark = pytest.mark.skipif("socket" in _REASONS, reason=f"cannot run here: {_REASONS.get('socket', '')}")
+FANOUT_TAPS = ["tpacket_v3", "socket"]
+SLL2_BYTES, VLAN = 20, 0x8100
+
+
+@pytest.fixture
+def sender(wire: Wire) -> Iterator[Sender]:
+    with Sender(wire.near) as made:
+        yield made
+
+
+def open_on(wire: Wire, engine: str, target: str | None = None, **options: Any) -> wp.Capture:
+    return wp.open(target or wire.far.name, engine=engine, netns=wire.far.namespace.path, **options)
+
+
+def granted(capture: wp.Capture) -> dict[str, str]:
+    return {item.name: item.granted for item in capture.sources[0].granted}
+
+
+def packets(capture: wp.Capture, count: int, quiet: float = 0.3) -> list[wp.Packet]:
+    """The next `count` packets and what comes within `quiet` seconds after them."""
+    found: list[wp.Packet] = []
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        batch = capture.receive(0.2 if len(found) < count else quiet)
+        if batch is not None:
+            found += [batch[row] for row in range(len(batch))]
+        elif len(found) >= count:
+            break
+    return found
+
+
+def queues(capture: wp.Capture, count: int) -> dict[int, int]:
+    """Which fanout member got each known frame; each came once."""
+    found: dict[int, int] = {}
+    until = time.monotonic() + 10
+    while len(found) < count and time.monotonic() < until:
+        batch = capture.receive(0.2)
+        for row in range(len(batch) if batch is not None else 0):
+            number = number_of(bytes(batch.data(row)))
+            assert number is not None
+            assert number not in found, "two members got the same packet"
+            found[number] = int(batch.queue[row])
+    assert len(found) == count
+    return found
+
+
+# --- fanout
+
+
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+@pytest.mark.parametrize("kind", ["hash", "lb", "cpu", "rollover", "rnd", "qm"])
+def test_fanout(wire: Wire, sender: Sender, engine: str, kind: str) -> None:
+    """Each packet goes to one member, chosen as the type says."""
+    count, members, flows = 1200, 3, 60
+    with open_on(wire, engine, fanout=members, fanout_type=kind) as capture:
+        assert len(capture.sources) == members
+        assert f"by {kind}" in capture.mode
+        sender.send(frame(number, port=number % flows) for number in range(count))
+        found = queues(capture, count)
+        assert capture.stats().received == count
+    share = Counter(found.values())
+    if kind == "lb":
+        assert share == dict.fromkeys(range(members), count // members)
+    elif kind in ("hash", "rnd"):
+        assert len(share) == members
+    elif kind in ("rollover", "qm"):
+        assert len(share) == 1, "nothing was full, and the wire has one queue"
+    if kind == "hash":
+        assert all(found[number] == found[number % flows] for number in found), "a flow has one member"
+
+
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+def test_fanout_by_classic_program(wire: Wire, sender: Sender, engine: str) -> None:
+    by_port = "2,40 0 0 22,22 0 0 0"  # ldh [22]; ret a: it sees the packet from its IP header on
+    with open_on(wire, engine, fanout=3, fanout_type="cbpf", fanout_program=by_port) as capture:
+        sender.send(frame(number, port=number % 7) for number in range(300))
+        found = queues(capture, 300)
+    assert all(member == number % 7 % 3 for number, member in found.items())
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> Iterator[Path]:
+    """A socket filter `r0 = 1; exit`, pinned."""
+    mount = tmp_path / "bpf"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "bpf", "bpf", mount], check=False, capture_output=True).returncode != 0:
+        pytest.skip("cannot run here: no BPF file system can be mounted")
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        code = ctypes.create_string_buffer(struct.pack("<BBhiBBhi", 0xB7, 0, 0, 1, 0x95, 0, 0, 0))
+        name, licence = ctypes.create_string_buffer(os.fsencode(mount / "one")), ctypes.create_string_buffer(b"GPL")
+        load = struct.pack("=IIQQ", 1, 2, ctypes.addressof(code), ctypes.addressof(licence)).ljust(128, b"\0")
+        program = libc.syscall(321, 5, load, len(load))  # bpf(BPF_PROG_LOAD), x86-64
+        if program < 0:
+            pytest.skip(f"cannot run here: bpf: {os.strerror(ctypes.get_errno())}")
+        pin = struct.pack("=QI", ctypes.addressof(name), program).ljust(128, b"\0")
+        assert libc.syscall(321, 6, pin, len(pin)) == 0  # bpf(BPF_OBJ_PIN)
+        os.close(program)
+        yield mount / "one"
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="cannot run here: the number of bpf(2) is x86-64's")
+def test_fanout_by_extended_program(wire: Wire, sender: Sender, pinned: Path) -> None:
+    with open_on(wire, "tpacket_v3", fanout=2, fanout_type="ebpf", fanout_program=str(pinned)) as capture:
+        sender.send(frame(number) for number in range(100))
+        assert set(queues(capture, 100).values()) == {1}
+
+
+def test_fanout_group_is_shared(wire: Wire, sender: Sender) -> None:
+    """Two captures of one group share what comes."""
+    with (
+        open_on(wire, "tpacket_v3", fanout_group=4711, fanout_type="lb") as one,
+        open_on(wire, "socket", fanout_group=4711, fanout_type="lb") as other,
+    ):
+        sender.send(frame(number) for number in range(200))
+        found = [{number_of(bytes(packet.data)) for packet in packets(capture, 100)} for capture in (one, other)]
+    assert [len(part) for part in found] == [100, 100]
+    assert found[0] | found[1] == set(range(200))
+
+
+def test_fanout_flags(wire: Wire, sender: Sender) -> None:
+    with open_on(wire, "tpacket_v3", fanout=2, fanout_defrag=True, fanout_rollover=True) as capture:
+        assert "defragmented" in capture.mode
+        assert "rolling over" in capture.mode
+        sender.send(frame(number) for number in range(50))
+        assert len(queues(capture, 50)) == 50
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fanout": 0},
+        {"fanout": 257},
+        {"fanout_group": 65536},
+        {"fanout_type": "best"},
+        {"fanout_type": "cbpf"},
+        {"fanout_program": "1,6 0 0 0"},
+        {"fanout_type": "cbpf", "fanout_program": "2,6 0 0 0"},
+        {"fanout_type": "cbpf", "fanout_program": "ret 0"},
+    ],
+)
+def test_fanout_options_are_checked(wire: Wire, options: dict[str, Any]) -> None:
+    with pytest.raises(wp.OptionError) as refused:
+        open_on(wire, "tpacket_v3", **options)
+    assert "fanout" in str(refused.value)
+
+
+# --- the ring
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"block_size": "64k"}, "choose block_size 524288, or snaplen 65280 or less"),
+        ({"block_size": 600_000}, "multiple of the page size"),
+        ({"block_size": "64k", "snaplen": 65281}, "choose block_size 131072"),
+        ({"block_nr": 1}, "2 to 65536"),
+        ({"block_timeout_ms": 0}, "1 to 60000"),
+    ],
+)
+def test_geometry_is_checked(wire: Wire, options: dict[str, Any], advice: str) -> None:
+    with pytest.raises(wp.OptionError, match=advice):
+        open_on(wire, "tpacket_v3", **options)
+
+
+@pytest.mark.parametrize("size", [65280, 60_000])
+def test_largest_packet_of_a_block(wire: Wire, size: int) -> None:
+    """What the geometry lets through fits: nothing is cut that the snaplen does not cut."""
+    wire.far.set(mtu=65000)
+    wire.near.set(mtu=65000)
+    with open_on(wire, "tpacket_v3", block_size="64k", snaplen=size) as capture, Sender(wire.near) as sender:
+        data = frame(0, 65_014)
+        sender.send([data])
+        (packet,) = packets(capture, 1)
+    assert bytes(packet.data) == data[:size]
+    assert packet.origlen == len(data)
+
+
+def test_freezes(wire: Wire, sender: Sender) -> None:
+    """A ring that was full says how often, and how many packets that cost."""
+    with open_on(wire, "tpacket_v3", block_nr=2) as capture:
+        sender.send(frame(number, 1000) for number in range(3000))
+        received = len(packets(capture, 1))
+        stats = capture.stats()
+    assert stats.ring_freezes
+    assert stats.dropped_ring
+    assert stats.received == received
+    assert received + stats.dropped_ring == 3000
+
+
+def test_kept_batch_does_not_stop_the_ring(wire: Wire, sender: Sender) -> None:
+    """A view may be kept for many rounds of the ring: it stays as it was, and nothing is lost."""
+    kept: list[tuple[Any, bytes]] = []
+    seen, per_turn = 0, 100
+    with open_on(wire, "tpacket_v3", block_nr=8, block_timeout_ms=1) as capture:
+        for turn in range(60):
+            sender.send(frame(turn * per_turn + number, 600) for number in range(per_turn))
+            until = time.monotonic() + 10
+            while seen < (turn + 1) * per_turn and time.monotonic() < until:
+                batch = capture.receive(0.2)
+                if batch is None:
+                    continue
+                assert number_of(bytes(batch.data(0))) == seen, "lost, doubled or out of order"
+                seen += len(batch)
+                if turn in (0, 1, 30):
+                    kept += [(batch.data(row), bytes(batch.data(row))) for row in range(len(batch))]
+                del batch
+        stats = capture.stats()
+        assert all(bytes(view) == then for view, then in kept)
+    assert seen == 60 * per_turn == stats.received
+    assert stats.dropped_ring == 0
+    assert stats.copied, "what was kept for so long had to be copied, and that is counted"
+    assert all(bytes(view) == then for view, then in kept)
+
+
+def _on_host(wire: Wire) -> tuple[int, int]:
+    with wire.far.namespace.entered():
+        sockets = Path("/proc/thread-self/net/packet").read_text(encoding="ascii").count("\n") - 1
+    return sockets, wire.far.promiscuity()
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_closing_leaves_nothing_though_views_live_on(wire: Wire, sender: Sender, engine: str) -> None:
+    before = _on_host(wire)
+    capture = open_on(wire, engine)
+    assert _on_host(wire) == (before[0] + 1, before[1] + 1)
+    sender.send(frame(number, 300) for number in range(100))
+    batch = None
+    while batch is None:
+        batch = capture.receive(1)
+    views = [batch.data(row) for row in range(len(batch))]
+    capture.close()
+    assert _on_host(wire) == before
+    del batch, capture
+    gc.collect()
+    assert [bytes(view) for view in views] == [frame(number, 300) for number in range(len(views))]
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_promiscuous_only_if_asked(wire: Wire, engine: str) -> None:
+    with open_on(wire, engine, promisc=False):
+        assert wire.far.promiscuity() == 0
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_idle_traffic_is_not_kept_waiting(wire: Wire, sender: Sender, engine: str) -> None:
+    """One packet now and then reaches the reader within 10 ms, by default."""
+    delays = []
+    with open_on(wire, engine) as capture:
+        for number in range(40):
+            time.sleep(0.003 + number % 7 / 1000)
+            sent = time.monotonic()
+            sender.send([frame(number)])
+            batch = None
+            while batch is None:
+                batch = capture.receive(1)
+            delays.append(time.monotonic() - sent)
+    assert statistics.median(delays) < 0.010, delays
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_waiting_costs_nothing(wire: Wire, sender: Sender, engine: str) -> None:
+    """Also while a view of the last packet is kept, which leaves a ring's socket readable."""
+    with open_on(wire, engine) as capture:
+        sender.send([frame(0)])
+        batch = None
+        while batch is None:
+            batch = capture.receive(1)
+        waits, before = capture.stats().waits, time.thread_time()
+        assert capture.receive(0.5) is None
+        assert time.thread_time() - before < 0.1
+        assert capture.stats().waits - waits < 20
+        assert len(batch) == 1
+
+
+# --- filters
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_filter_is_in_force_from_the_first_packet(wire: Wire, engine: str) -> None:
+    """Under load, while the capture opens."""
+    stop = threading.Event()
+
+    def load() -> None:
+        with Sender(wire.near) as sender:
+            while not stop.is_set():
+                sender.send(frame(number, port=80 if number % 10 else 53) for number in range(100))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        for _ in range(5):
+            with open_on(wire, engine, filter="udp dst port 53") as capture:
+                found = packets(capture, 200, quiet=0)
+                assert capture.filtered_by == "kernel"
+            assert {bytes(packet.data)[36:38] for packet in found} == {b"\x00\x35"}
+    finally:
+        stop.set()
+        thread.join()
+
+
+EXPRESSIONS = [
+    "vlan",
+    "vlan 100",
+    "vlan 100 and udp dst port 53",
+    "not vlan",
+    "vlan and vlan",
+    "vlan 7 and vlan 100",
+    "udp dst port 53",
+    "ip",
+    "len <= 64",
+    "greater 100",
+    "inbound",
+    "outbound",
+    "ether[12:2] = 0x8100",
+    "vlan and udp[2:2] = 80",
+    "ether broadcast",
+]
+
+
+@pytest.mark.wire(relay=True)
+def test_kernel_and_program_agree(wire: Wire, sender: Sender) -> None:
+    """The kernel's verdict and that of our own machine, over tags in metadata and in bytes."""
+    frames = [
+        frame(number, size, port=port, tags=tags)
+        for number, (size, port, tags) in enumerate(
+            (size, port, tags)
+            for size in (64, 100, 101, 700)
+            for port in (53, 80)
+            for tags in ((), ((VLAN, 100),), ((VLAN, 101),), ((0x88A8, 7), (VLAN, 100)), ((VLAN, 0x6064),))
+        )
+    ]
+    with open_on(wire, "socket") as everything:
+        sender.send(frames)
+        seen = packets(everything, len(frames))
+    assert len(seen) == len(frames)
+    assert {packet.vlan_tpid for packet in seen} == {0, VLAN, 0x88A8}
+    with wire.far.namespace.entered():
+        ours = {text: wp._core.compile_live_filter(text, wire.far.name) for text in EXPRESSIONS}
+    for text, compiled in ours.items():
+        expected = [
+            number_of(bytes(p.data))
+            for p in seen
+            if compiled.matches(bytes(p.data), p.origlen, p.vlan_tci, p.vlan_tpid, int(p.flags))
+        ]
+        with open_on(wire, "socket", filter=text) as capture:
+            assert capture.filtered_by == "kernel"
+            sender.send(frames)
+            found = [number_of(bytes(packet.data)) for packet in packets(capture, len(expected))]
+        assert found == expected, text
+
+
+# --- direction, any, cooked
+
+
+@pytest.mark.parametrize("engine", TAPS)
+@pytest.mark.parametrize(("direction", "expected"), [("in", [0, 1]), ("out", [10, 11]), ("inout", [0, 1, 10, 11])])
+def test_direction(wire: Wire, sender: Sender, engine: str, direction: str, expected: list[int]) -> None:
+    with open_on(wire, engine, direction=direction, filter="udp") as capture, Sender(wire.far) as far:
+        sender.send([frame(0), frame(1)])
+        far.send([frame(10), frame(11)])
+        assert sorted(number_of(bytes(p.data)) or 0 for p in packets(capture, len(expected))) == expected
+
+
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+def test_any(wire: Wire, sender: Sender, engine: str) -> None:
+    """Every interface at once, with LINKTYPE_LINUX_SLL2's header before each packet."""
+    with open_on(wire, engine, "any", filter="udp dst port 53") as capture:
+        assert capture.interfaces[0].linktype == 276
+        sender.send(frame(number, port=53 if number % 2 else 80) for number in range(20))
+        found = packets(capture, 10)
+        index = wire.far.index
+    assert [number_of(bytes(packet.data)) for packet in found] == list(range(1, 20, 2))
+    for packet in found:
+        protocol, ifindex, hardware, kind, length = struct.unpack(">HxxIHBB", bytes(packet.data)[:12])
+        assert (protocol, ifindex, hardware, length) == (0x0800, index, 1, 6)
+        assert kind == 3  # to another host: it is not our address that the frames carry
+        assert packet.origlen == len(packet.data) == 64 - 14 + SLL2_BYTES
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_loopback_once(wire: Wire, engine: str) -> None:
+    """What is sent to lo comes back: it is shown once."""
+    command = ["ping", "-c", "3", "-i", "0.01", "-W", "1", "127.0.0.1"]
+    for target in ("lo", "any"):
+        with open_on(wire, engine, target, filter="icmp[icmptype] = icmp-echo") as capture:
+            wire.far.namespace.start(command, stdout=subprocess.DEVNULL).wait()
+            assert len(packets(capture, 3)) == 3, target
+
+
+@pytest.fixture
+def tunnel(wire: Wire) -> Iterator[Callable[[bytes], Any]]:
+    """An interface without a link layer, tun0; call it to have a packet come in."""
+    with wire.far.namespace.entered():
+        try:
+            device = os.open("/dev/net/tun", os.O_RDWR)
+        except OSError as error:
+            pytest.skip(f"cannot run here: /dev/net/tun: {error.strerror}")
+        fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+    with wire.far.namespace.routes() as routes:
+        routes.link("set", index=routes.link_lookup(ifname="tun0")[0], state="up")
+    yield lambda data: os.write(device, data)
+    os.close(device)
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_raw_ip(wire: Wire, tunnel: Callable[[bytes], Any], engine: str) -> None:
+    with open_on(wire, engine, "tun0", filter="udp dst port 53") as capture:
+        assert capture.interfaces[0].linktype == 101
+        for number in range(4):
+            tunnel(frame(number, port=53 if number % 2 else 80)[14:])
+        found = packets(capture, 2)
+    assert [bytes(packet.data) for packet in found] == [frame(number, port=53)[14:] for number in (1, 3)]
+
+
+# --- what cannot be had is refused, and says what can
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_interface_that_is_down(wire: Wire, engine: str) -> None:
+    wire.far.set(state="down")
+    with pytest.raises(wp.InterfaceGoneError, match="ip link set mon0 up"):
+        open_on(wire, engine)
+
+
+@pytest.mark.parametrize("engine", TAPS)
+def test_no_such_interface(wire: Wire, engine: str) -> None:
+    with pytest.raises(wp.NotFoundError, match="mon0"):
+        open_on(wire, engine, "nosuch0")
+
+
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+@pytest.mark.parametrize("clock", ["adapter", "adapter_unsynced"])
+def test_hardware_timestamps_that_are_not_there(wire: Wire, engine: str, clock: str) -> None:
+    with pytest.raises(wp.UnsupportedError, match="timestamps=host"):
+        open_on(wire, engine, timestamps=clock)
+
+
+def test_receive_buffer_is_reported(wire: Wire) -> None:
+    with open_on(wire, "socket", buffer_size="1M") as capture:
+        assert granted(capture)["buffer_size"] == str(1 << 20)
+
+
+@pytest.mark.parametrize("size", [0, 1025])
+def test_batch_size_is_checked(wire: Wire, size: int) -> None:
+    with pytest.raises(wp.OptionError, match="1 to 1024"):
+        open_on(wire, "socket", batch_size=size)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1024])
+def test_batch_size(wire: Wire, sender: Sender, size: int) -> None:
+    with open_on(wire, "socket", batch_size=size) as capture:
+        sender.send(frame(number) for number in range(500))
+        assert [number_of(bytes(packet.data)) for packet in packets(capture, 500)] == list(range(500))
+
+
+# --- libpcap
+
+
+@pytest.mark.parametrize(("given", "linktype"), [("EN10MB", 1), ("DOCSIS", 143), ("143", 143)])
+def test_linktype(wire: Wire, given: str, linktype: int) -> None:
+    with open_on(wire, "pcap", linktype=given) as capture:
+        assert capture.interfaces[0].linktype == linktype
+
+
+def test_linktype_of_any(wire: Wire, sender: Sender) -> None:
+    for given, header, filtered in (("LINUX_SLL", 16, "udp"), ("LINUX_SLL2", 20, "udp")):
+        with open_on(wire, "pcap", "any", linktype=given, filter=filtered) as capture:
+            sender.send([frame(3)])
+            (packet,) = packets(capture, 1)
+            assert bytes(packet.data)[header:] == frame(3)[14:]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"linktype": "FDDI"}, wp.OptionError, r"It offers: EN10MB \(1\)"),
+        ({"linktype": "999"}, wp.OptionError, "It offers"),
+        ({"timestamp_type": "adapter"}, wp.OptionError, "It offers: host"),
+        ({"rfmon": True}, wp.UnsupportedError, "no monitor mode"),
+    ],
+)
+def test_libpcap_refuses(wire: Wire, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        open_on(wire, "pcap", **options)
+
+
+def test_immediate(wire: Wire, sender: Sender) -> None:
+    """Handed over as it comes, though libpcap's timeout would allow far more."""
+    with open_on(wire, "pcap", immediate=True, timeout_ms=5000) as capture:
+        before = time.monotonic()
+        sender.send([frame(1)])
+        assert len(packets(capture, 1, quiet=0)) == 1
+        assert time.monotonic() - before < 2
