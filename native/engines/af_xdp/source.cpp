@@ -19,7 +19,7 @@ using std::chrono::nanoseconds;
 
 constexpr std::uint32_t spill_buffers = 32;
 constexpr std::size_t spill_bytes = 256 << 10; // a packet in the most fragments there can be takes a quarter
-constexpr std::uint32_t ahead = 4;             // packets whose first bytes are fetched in advance
+constexpr std::uint32_t ahead = 16;            // packets whose first bytes are fetched in advance
 
 bool goes_on(const xdp_desc& part) { return (part.options & uapi::xdp_pkt_contd) != 0; }
 
