@@ -43,7 +43,6 @@ def test_overflow_while_receiving(live: Live) -> None:
             assert found.received == received
 
 
-@pytest.mark.threads
 def test_every_packet_of_a_run(live: Live) -> None:
     """The native pipeline, while a generator sends as fast as it can."""
     count = 60_000
@@ -114,7 +113,6 @@ def test_several_workers(live: Live) -> None:
     assert stats.received == count
 
 
-@pytest.mark.threads
 @pytest.mark.wire(queues=4)
 def test_several_workers_run(live: Live) -> None:
     """The same through the native pipeline, a thread each."""

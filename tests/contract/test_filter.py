@@ -77,7 +77,6 @@ def test_filter_change(live: Live) -> None:
             assert fresh == [number for number in numbers if ports[number % 2] == port]
 
 
-@pytest.mark.threads
 def test_filter_change_under_load(live: Live) -> None:
     """The same while frames keep coming."""
     ports = (53, 80)

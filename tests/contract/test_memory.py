@@ -11,7 +11,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import pytest
 
 import wirepath as wp
 from contract.subject import PATIENCE_S, Live, Subject, collect, drain, rows_of
@@ -62,7 +61,6 @@ def test_columns_are_kept(subject: Subject) -> None:
     assert all(np.array_equal(column, then) for column, then in kept)
 
 
-@pytest.mark.threads
 def test_lease_dropped_on_other_threads(live: Live) -> None:
     """Views let go on other threads come back to their ring, in whatever order, without loss."""
     chunks, per_chunk = 40, 250

@@ -50,7 +50,6 @@ def _seconds_until_interrupted(capture: Any) -> float:
     return ended[0] - asked
 
 
-@pytest.mark.threads
 def test_interrupt(live: Live) -> None:
     """While it waits for a packet that never comes; and once only."""
     with live.open() as capture:
@@ -73,7 +72,6 @@ def test_interrupt_recorded(recorded: Recorded, tmp_path: Path) -> None:
         os.close(writer)
 
 
-@pytest.mark.threads
 def test_interrupt_a_run(live: Live) -> None:
     with live.open() as capture:
         asked = time.monotonic() + 0.4
@@ -93,7 +91,6 @@ def test_timeout(live: Live) -> None:
         assert time.monotonic() - before < 1
 
 
-@pytest.mark.threads
 def test_close_while_receiving(live: Live) -> None:
     """Another thread closes: the one that waits ends, with nothing or with ClosedError."""
     capture = live.open()
