@@ -25,7 +25,7 @@ help: ## this list
 setup: $(VENV)/ready ## system packages, .venv, the build: what is missing of them
 	@tools/packages build run
 	@cmake --build $(BUILD) | sed '/^ninja: no work to do/d; /Re-checking globbed/d'
-	@cmake --install $(BUILD) --prefix $(SITE) >/dev/null
+	@cmake --install $(BUILD) --component module --prefix $(SITE) >/dev/null
 
 # Installed so that src/ is what runs; what is compiled stays in $(BUILD), and only `setup` brings it up to date.
 $(VENV)/ready: pyproject.toml tools/packages
@@ -86,6 +86,7 @@ dist: $(VENV)/dist-ready ## sdist and wheel into dist/, the wheel tried in an en
 .PHONY: docs
 docs: setup ## write the parts of the documentation that the code knows better
 	@$(BIN)/python tools/docs
+	@$(BIN)/python tools/manual
 
 .PHONY: clean
 clean: ## remove what was built; .venv stays
