@@ -38,6 +38,10 @@ $(VENV)/ready: pyproject.toml tools/packages
 	@$(PIP) install --no-build-isolation --config-settings=build-dir=$(BUILD) --editable '.[test]'
 	@touch $@
 
+.PHONY: run
+run: setup ## the main job on real traffic: a private lab, or IFACE=eth0 SECONDS=10
+	@$(BIN)/python -m wirepath.bench.demo $(if $(IFACE),--iface $(IFACE)) $(if $(SECONDS),--seconds $(SECONDS))
+
 .PHONY: test
 test: setup ## pass the tests (ARGS="-k replay" chooses)
 	@tools/packages test
