@@ -69,7 +69,7 @@ bool cooked_payload(Context& c, std::uint16_t type, View payload) noexcept {
     if (type == 4) {
         std::uint32_t taken = 0;
         if (!llc(c, payload, {}, taken))
-            unknown_bytes(c, payload.after(taken));
+            unknown_bytes(c, payload);
         c.link_header_bytes += taken;
         return true;
     }

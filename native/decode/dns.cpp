@@ -313,6 +313,8 @@ class Message {
         c_.out.put(' ');
         if (code == 12) {
             c_.out.put('(', bytes, ')');
+        } else if (code == 8) {
+            put_client_subnet(at, bytes);
         } else if (code == 10 && bytes > 8) {
             c_.out.hex_bytes(in_.data + at, 8);
             c_.out.put(' ');
@@ -320,6 +322,16 @@ class Message {
         } else {
             c_.out.hex_bytes(in_.data + at, bytes);
         }
+    }
+
+    void put_client_subnet(std::uint32_t at, std::uint32_t bytes) noexcept {
+        std::uint8_t address[16] = {};
+        const std::uint32_t family = bytes < 4 ? 0 : in_.u16(at), longest = family == 1 ? 4 : family == 2 ? 16 : 0;
+        if (longest == 0 || bytes - 4 > longest)
+            return c_.invalid();
+        std::copy_n(in_.data + at + 4, bytes - 4, address);
+        family == 1 ? c_.out.ipv4(address) : c_.out.ipv6(address);
+        c_.out.put('/', static_cast<std::uint32_t>(in_.u8(at + 2)), '/', static_cast<std::uint32_t>(in_.u8(at + 3)));
     }
 
     void put_type(std::uint32_t type) noexcept {

@@ -166,6 +166,7 @@ void ethernet(Context& c, View frame, std::uint16_t vlan_tpid, std::uint16_t vla
     }
 
     View payload = frame.after(at);
+    c.link_header_bytes += at;
     if (type <= largest_length || type == alteon_jumbo) {
         if (type < payload.length)
             payload = payload.first(type);
@@ -173,8 +174,8 @@ void ethernet(Context& c, View frame, std::uint16_t vlan_tpid, std::uint16_t vla
             header.ieee802_3(payload.length);
         std::uint32_t taken = 0;
         if (!llc(c, payload, frame, taken))
-            unknown_bytes(c, payload.after(taken));
-        c.link_header_bytes += at + taken;
+            unknown_bytes(c, payload);
+        c.link_header_bytes += taken;
         return;
     }
     if (c.style.link_header)
@@ -184,7 +185,6 @@ void ethernet(Context& c, View frame, std::uint16_t vlan_tpid, std::uint16_t vla
             put_type_of_unknown(c, frame, type, length);
         unknown_bytes(c, payload);
     }
-    c.link_header_bytes += at;
 }
 
 } // namespace wirepath::decode

@@ -124,10 +124,10 @@ void put_port_pair(Context& c, const Carrier& ip, std::uint16_t source, std::uin
 
 Checksum transport_checksum(const View& bytes, std::uint8_t protocol, const Carrier& ip) noexcept {
     Checksum sum;
-    if (ip.version == 4)
-        sum.add(ip.header.data + 12, 8);
-    else
-        sum.add(ip.header.data + 8, 32);
+    const std::uint32_t address_bytes = ip.version == 4 ? 4 : 16;
+    const std::uint8_t* const source = ip.header.data + (ip.version == 4 ? 12 : 8);
+    sum.add(source, address_bytes);
+    sum.add(ip.final_destination != nullptr ? ip.final_destination : source + address_bytes, address_bytes);
     sum.add(bytes.length);
     sum.add(protocol);
     sum.add(bytes.data, bytes.length);

@@ -101,6 +101,19 @@ void put_options(Context& c, View options) noexcept {
     }
 }
 
+// The last address of a source route; nullptr: there is none.
+const std::uint8_t* end_of_source_route(View options) noexcept {
+    while (options.has(2) && options.u8(0) != end_of_options) {
+        const std::uint32_t length = options.u8(0) == no_operation ? 1 : options.u8(1);
+        if (length == 0 || !options.has(length))
+            return nullptr;
+        if ((options.u8(0) == loose_route || options.u8(0) == strict_route) && length >= 7)
+            return options.data + length - 4;
+        options = options.after(length);
+    }
+    return nullptr;
+}
+
 void put_header(Context& c, const View& packet, std::uint32_t header_bytes) noexcept {
     const std::uint8_t tos = packet.u8(1), ttl = packet.u8(8), protocol = packet.u8(9);
     const std::uint16_t fragment = packet.u16(6);
@@ -190,11 +203,17 @@ void ipv4(Context& c, View packet) noexcept {
     if (c.verbose())
         put_header(c, packet, header_bytes);
     const std::uint16_t fragment = packet.u16(6);
+    if (c.verbose() && !packet.has(header_bytes)) { // its options said so already
+        put_address_pair(c, {4, 0, false, packet});
+        c.out.put(": ");
+        return c.truncated("ip");
+    }
     if ((fragment & 0x1fff) != 0) {
         put_later_fragment(c, packet);
         return;
     }
-    const Carrier ip{4, packet.u8(9), (fragment & 0x2000) != 0, packet};
+    const Carrier ip{4, packet.u8(9), (fragment & 0x2000) != 0, packet,
+                     end_of_source_route(packet.first(header_bytes).after(20))};
     if (!has_ports(ip.protocol)) {
         put_address_pair(c, ip);
         c.out.put(": ");

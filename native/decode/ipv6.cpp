@@ -99,10 +99,10 @@ class Ipv6 {
         if (!c_.need(in, 4, layer))
             return false;
         bytes = (in.u8(1) + 1u) * 8;
+        if (kind == routing)
+            return route(in);
         if (!c_.need(in, bytes, layer))
             return false;
-        if (kind == routing)
-            return route(in.first(bytes));
         c_.out.put(kind == hop_by_hop ? "HBH " : "DSTOPT ");
         if ((kind == hop_by_hop || c_.verbose()) && !options(in.first(bytes).after(2), kind == hop_by_hop)) {
             c_.truncated(layer);
@@ -144,6 +144,8 @@ class Ipv6 {
             c_.invalid();
             return false;
         }
+        if (!c_.need(in, 8, "rt6"))
+            return false;
         if (type == 4) {
             c_.out.put(", last-entry=", static_cast<std::uint32_t>(in.u8(4)));
             flags(", flags=0x", in.u8(5));
@@ -157,10 +159,15 @@ class Ipv6 {
             c_.invalid();
             return false;
         }
-        for (std::uint32_t i = 0; i < in.u8(1) / 2u; ++i) {
+        const std::uint32_t addresses = in.u8(1) / 2u;
+        for (std::uint32_t i = 0; i < addresses; ++i) {
+            if (!c_.need(in, 8 + 16 * i, 16, "rt6"))
+                return false;
             c_.out.put(", [", i, ']');
             c_.out.ipv6(in.data + 8 + 16 * i);
         }
+        if (addresses > 0) // segment routing lists them from the last one on
+            carrier_.final_destination = in.data + 8 + (type == 4 ? 0 : 16 * (addresses - 1));
         c_.out.put(") ");
         return true;
     }

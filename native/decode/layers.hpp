@@ -12,6 +12,7 @@ struct Carrier {
     std::uint8_t protocol = 0; // of the IP header itself, before any extension header
     bool fragment = false;     // the first of several
     View header;
+    const std::uint8_t* final_destination = nullptr; // where a source route ends; nullptr: there is none
 };
 
 void put_link_addresses(Context& c, const View& frame) noexcept;
@@ -37,7 +38,7 @@ void tcp(Context& c, View segment, const Carrier& ip) noexcept;
 struct TcpOrigin { // what sequence numbers in options are relative to
     std::uint32_t sack = 0;
 };
-void tcp_options(Context& c, View options, TcpOrigin origin) noexcept;
+bool tcp_options(Context& c, View options, TcpOrigin origin) noexcept; // false: one is bad, and nothing more is said
 void udp(Context& c, View datagram, const Carrier& ip) noexcept;
 void icmp(Context& c, View message, const Carrier& ip) noexcept;
 void icmp6(Context& c, View message, const Carrier& ip) noexcept;
@@ -47,7 +48,7 @@ void igmp(Context& c, View message) noexcept;
 enum class DnsOver { udp, tcp, multicast };
 void dns(Context& c, View message, DnsOver over) noexcept;
 
-// Bytes that nothing here knows, as a dump of their own, unless a dump was asked for anyway.
+// Bytes that nothing here knows, as a dump of their own, unless one in hex was asked for anyway, or little was.
 void unknown_bytes(Context& c, const View& bytes) noexcept;
 
 void put_port_pair(Context& c, const Carrier& ip, std::uint16_t source, std::uint16_t destination) noexcept;

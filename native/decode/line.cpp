@@ -10,7 +10,8 @@ namespace wirepath {
 namespace decode {
 
 void unknown_bytes(Context& c, const View& bytes) noexcept {
-    if (c.style.dump == Dump::none)
+    const bool shown_anyway = c.style.dump >= Dump::hex && c.style.dump <= Dump::hex_ascii_link;
+    if (!c.style.quiet && !shown_anyway)
         put_hex_ascii_lines(c.out, bytes.data, bytes.captured, "\n\t");
 }
 
@@ -106,7 +107,7 @@ void LineDecoder::put(Text& out, const Packet& packet, const Interface& interfac
         const auto caplen = static_cast<std::uint32_t>(packet.data.size());
         decode::put_link(context, {decode::bytes_of(packet), caplen, packet.origlen}, packet, interface);
         out.unmute();
-        put_dump(out, packet, interface.linktype, context.cut ? 0 : context.link_header_bytes);
+        put_dump(out, packet, interface.linktype, context.link_header_bytes);
     }
     out.put('\n');
 }

@@ -75,32 +75,42 @@ void stp_timers(Context& c, const View& in, std::uint8_t version) noexcept {
         c.out.put(", port-role ", name_of(roles, in.u8(4) >> 2 & 3u));
 }
 
-void stp(Context& c, View in) noexcept {
-    if (!c.need(in, 4, "stp"))
-        return;
-    const std::uint8_t version = in.u8(2), type = in.u8(3);
-    c.out.put("STP ");
-    put_or_hex(c, name_of(stp_versions, version), "Unknown STP protocol (0x", version);
-    c.out.put(", ");
-    put_or_hex(c, name_of(bpdu_types, type), "Unknown BPDU Type (0x", type);
-    if (type == 0x80 || name_of(bpdu_types, type).empty()) {
-        c.out.put(", length ", in.length);
-        return;
-    }
-    if (!c.need(in, 35, "stp"))
+void put_bpdu(Context& c, const View& in, std::uint8_t version) noexcept {
+    if (!c.need(in, 5, "stp"))
         return;
     c.out.put(version >= 3 ? ", CIST Flags [" : ", Flags [");
     put_bits(c.out, bpdu_flags, in.u8(4), ", ", "none");
     c.out.put(']');
     if (version < 3) {
+        if (!c.need(in, 27, "stp"))
+            return;
         c.out.put(", bridge-id ");
         put_bridge(c, in, 17);
         c.out.put('.');
         c.out.hex(in.u16(25), 4);
     }
     c.out.put(", length ", in.length);
-    if (c.verbose())
+    if (c.verbose() && version < 3 && c.need(in, 35, "stp"))
         stp_timers(c, in, version);
+}
+
+void stp(Context& c, View in) noexcept {
+    if (!c.need(in, 3, "stp"))
+        return;
+    const std::uint8_t version = in.u8(2);
+    c.out.put("STP ");
+    put_or_hex(c, name_of(stp_versions, version), "Unknown STP protocol (0x", version);
+    if (!c.need(in, 4, "stp"))
+        return;
+    const std::uint8_t type = in.u8(3);
+    c.out.put(", ");
+    put_or_hex(c, name_of(bpdu_types, type), "Unknown BPDU Type (0x", type);
+    if (type == 0x80 || name_of(bpdu_types, type).empty())
+        c.out.put(", length ", in.length);
+    else if (in.length < (type == 0 ? 35u : 36u))
+        c.invalid();
+    else
+        put_bpdu(c, in, version);
 }
 
 bool snap(Context& c, View in) noexcept {

@@ -139,7 +139,8 @@ void tcp(Context& c, View in, const Carrier& ip) noexcept {
         View options = in.after(20);
         options.length = header - 20;
         options.captured = std::min(options.captured, options.length);
-        tcp_options(c, options, {numbers.sack_origin});
+        if (!tcp_options(c, options, {numbers.sack_origin}))
+            return;
     }
     c.out.put(", length ", data_bytes);
     if (data_bytes > 0)

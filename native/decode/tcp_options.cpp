@@ -159,28 +159,33 @@ void put_kind(Context& c, std::uint8_t kind) noexcept {
     c.out.put("unknown-", static_cast<std::uint32_t>(kind));
 }
 
+bool bad_option(Context& c) noexcept {
+    c.out.put("[bad opt]");
+    return false;
+}
+
 } // namespace
 
-void tcp_options(Context& c, View in, TcpOrigin origin) noexcept {
+bool tcp_options(Context& c, View in, TcpOrigin origin) noexcept {
     c.out.put(", options [");
     for (bool first = true; in.length > 0; first = false) {
         if (!first)
             c.out.put(',');
         if (!c.need(in, 1, "tcp"))
-            return;
+            return true;
         const std::uint8_t kind = in.u8(0);
         if (!is_single(kind) && in.length > 1 && !c.need(in, 2, "tcp"))
-            return;
+            return true;
         const std::uint32_t bytes = is_single(kind) ? 1 : in.length > 1 ? in.u8(1) : 0;
         if (bytes == 0 || (!is_single(kind) && bytes < 2) || bytes > in.length)
-            return c.out.put("[bad opt]");
+            return bad_option(c);
         put_kind(c, kind);
         if (!c.need(in, bytes, "tcp"))
-            return;
+            return true;
         if (!is_single(kind)) {
             const Said said = put_value(c, kind, in.first(bytes).after(2), origin);
             if (!said.ok)
-                return c.out.put("[bad opt]");
+                return bad_option(c);
             if (said.bytes + 2 != bytes)
                 c.out.put("[len ", bytes, ']');
         }
@@ -189,6 +194,7 @@ void tcp_options(Context& c, View in, TcpOrigin origin) noexcept {
             break;
     }
     c.out.put(']');
+    return true;
 }
 
 } // namespace wirepath::decode
