@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packets in words: what each layer says, what is said of packets that are cut short, and that tcpdump says the same."""
+"""Packets in words: what each layer says, also of packets that are cut short, and that tcpdump says the same."""
 
 from __future__ import annotations
 
@@ -114,15 +114,24 @@ SACK = b"\1\1\5\x0a" + struct.pack(">II", 1001, 2001)
 @pytest.mark.parametrize(
     ("packet", "line"),
     [
-        (tcp(2, 99, 0, options=b"\2\4\5\xb4\4\2\1\3\3\7\0\0"), "Flags [S], seq 99, win 502, options [mss 1460,sackOK,nop,wscale 7,eol], length 0"),
+        (
+            tcp(2, 99, 0, options=b"\2\4\5\xb4\4\2\1\3\3\7\0\0"),
+            "Flags [S], seq 99, win 502, options [mss 1460,sackOK,nop,wscale 7,eol], length 0",
+        ),
         (tcp(0x10, 5, 6), "Flags [.], ack 6, win 502, length 0"),
-        (tcp(0x18, 5, 6, b"x" * 100, options=TIMESTAMPS), "Flags [P.], seq 5:105, ack 6, win 502, options [nop,nop,TS val 1 ecr 2], length 100"),
+        (
+            tcp(0x18, 5, 6, b"x" * 100, options=TIMESTAMPS),
+            "Flags [P.], seq 5:105, ack 6, win 502, options [nop,nop,TS val 1 ecr 2], length 100",
+        ),
         (tcp(0x39, 5, 6), "Flags [FP.U], seq 5, ack 6, win 502, urg 0, length 0"),
         (tcp(0, 5, 6), "Flags [none], win 502, length 0"),
         (tcp(0x10, 5, 6, options=b"\1\1\5\x20\0\0\0\0"), "Flags [.], ack 6, win 502, options [nop,nop,[bad opt]"),
-        (tcp(0x10, 5, 6, options=b"\xfd\6\1\2\3\4\1\1"), "Flags [.], ack 6, win 502, options [unknown-253 0x01020304,nop,nop], length 0"),
+        (
+            tcp(0x10, 5, 6, options=b"\xfd\6\1\2\3\4\1\1"),
+            "Flags [.], ack 6, win 502, options [unknown-253 0x01020304,nop,nop], length 0",
+        ),
     ],
-)  # fmt: skip
+)
 def test_tcp(tmp_path: Path, packet: bytes, line: str) -> None:
     assert says(tmp_path, ipv4(6, packet)) == [f"IP {A}.1234 > {B}.80: {line}"]
 
@@ -157,10 +166,14 @@ def test_sequence_numbers_are_told_from_where_a_conversation_began(tmp_path: Pat
         (dns(1, 0x8180, (1, 1, 0, 0), QUESTION + b"\xc0\xff"), (53, 4000), "1 1/0/0 (35)"),
         (dns(1, 0x0100, (1, 0, 0, 0), b"\xc0\x0c\0\1\0\1"), (4000, 53), "1+ A? <BAD PTR> [|domain]"),
         (b"\x23" + bytes(47), (123, 123), "NTPv4, Client, length 48"),
-        (b"\1\1\6\0" + bytes(24) + MACS[:6] + bytes(206), (68, 67), "BOOTP/DHCP, Request from 02:00:00:00:00:02, length 240"),
+        (
+            b"\1\1\6\0" + bytes(24) + MACS[:6] + bytes(206),
+            (68, 67),
+            "BOOTP/DHCP, Request from 02:00:00:00:00:02, length 240",
+        ),
         (b"\1\0\0\1", (546, 547), "dhcp6 solicit"),
     ],
-)  # fmt: skip
+)
 def test_udp(tmp_path: Path, payload: bytes, ports: tuple[int, int], line: str) -> None:
     assert says(tmp_path, ipv4(17, udp(payload, ports=ports))) == [f"IP {A}.{ports[0]} > {B}.{ports[1]}: {line}"]
 
@@ -169,9 +182,18 @@ def test_udp(tmp_path: Path, payload: bytes, ports: tuple[int, int], line: str) 
     ("packet", "line"),
     [
         (ipv4(1, b"\x08\0\0\0\0\1\0\2"), f"IP {A} > {B}: ICMP echo request, id 1, seq 2, length 8"),
-        (ipv4(1, b"\3\3\0\0\0\0\0\0" + ipv4(17, udp(b""))), f"IP {A} > {B}: ICMP {B} udp port 5000 unreachable, length 36"),
-        (ipv4(1, b"\3\4\0\0\0\0\5\x78" + ipv4(17, udp(b""))), f"IP {A} > {B}: ICMP {B} unreachable - need to frag (mtu 1400), length 36"),
-        (ipv4(1, b"\x0b\0\0\0\0\0\0\0" + ipv4(17, udp(b""))), f"IP {A} > {B}: ICMP time exceeded in-transit, length 36"),
+        (
+            ipv4(1, b"\3\3\0\0\0\0\0\0" + ipv4(17, udp(b""))),
+            f"IP {A} > {B}: ICMP {B} udp port 5000 unreachable, length 36",
+        ),
+        (
+            ipv4(1, b"\3\4\0\0\0\0\5\x78" + ipv4(17, udp(b""))),
+            f"IP {A} > {B}: ICMP {B} unreachable - need to frag (mtu 1400), length 36",
+        ),
+        (
+            ipv4(1, b"\x0b\0\0\0\0\0\0\0" + ipv4(17, udp(b""))),
+            f"IP {A} > {B}: ICMP time exceeded in-transit, length 36",
+        ),
         (ipv4(17, b"x" * 16, flags=0x00B9), f"IP {A} > {B}: ip-proto-17"),
         (ipv4(17, udp(b"x" * 8), flags=0x2000), f"IP {A}.4000 > {B}.5000: UDP, length 8"),
         (ipv4(200, b"x" * 8), f"IP {A} > {B}:  ip-proto-200 8"),
@@ -179,13 +201,16 @@ def test_udp(tmp_path: Path, payload: bytes, ports: tuple[int, int], line: str) 
         (ipv4(50, b"\0\0\0\1\0\0\0\2" + bytes(8)), f"IP {A} > {B}: ESP(spi=0x00000001,seq=0x2), length 16"),
         (ipv4(4, ipv4(17, udp(b"xy"))), f"IP {A} > {B}: IP {A}.4000 > {B}.5000: UDP, length 2"),
         (ipv6(17, udp(b"xy")), "IP6 fd00::1.4000 > fd00::2.5000: UDP, length 2"),
-        (ipv6(58, b"\x87\0\0\0\0\0\0\0" + bytes(15) + b"\1"), "IP6 fd00::1 > fd00::2: ICMP6, neighbor solicitation, who has ::1, length 24"),
+        (
+            ipv6(58, b"\x87\0\0\0\0\0\0\0" + bytes(15) + b"\1"),
+            "IP6 fd00::1 > fd00::2: ICMP6, neighbor solicitation, who has ::1, length 24",
+        ),
         (ipv6(0, b"\x11\0\5\2\0\0\1\0" + udp(b"xy")), "IP6 fd00::1 > fd00::2: HBH 4000 > 5000: UDP, length 2"),
         (ipv6(44, b"\x11\0\0\1\0\0\0\1" + udp(b"xy")), "IP6 fd00::1 > fd00::2: frag (0|10) 4000 > 5000: UDP, length 2"),
         (ipv6(59, b""), "IP6 fd00::1 > fd00::2: no next header"),
         (b"\x50" + bytes(30), "unknown ip 5"),
     ],
-)  # fmt: skip
+)
 def test_ip(tmp_path: Path, packet: bytes, line: str) -> None:
     assert says(tmp_path, packet) == [line]
 
@@ -215,8 +240,10 @@ def test_ethernet(tmp_path: Path) -> None:
     tagged = ether(0x88A8, b"\0\5\x81\0\x20\6\x08\0" + ipv4(17, udp(b"xy")))
     assert says(tmp_path, tagged, linktype=1) == [f"IP {A}.4000 > {B}.5000: UDP, length 2"]
     assert says(tmp_path, tagged, linktype=1, link_header=True) == [
-        "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype 802.1Q-QinQ (0x88a8), length 52: vlan 5, p 0, "
-        f"ethertype 802.1Q (0x8100), vlan 6, p 1, ethertype IPv4 (0x0800), {A}.4000 > {B}.5000: UDP, length 2"
+        (
+            "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype 802.1Q-QinQ (0x88a8), length 52: vlan 5, p 0, "
+            f"ethertype 802.1Q (0x8100), vlan 6, p 1, ethertype IPv4 (0x0800), {A}.4000 > {B}.5000: UDP, length 2"
+        )
     ]
     assert says(tmp_path, ether(0x88B5, b"hello, world\0"), linktype=1) == [
         "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype Unknown (0x88b5), length 27: ",
@@ -329,7 +356,9 @@ FRAMES = [
 ]
 
 
-FLAGS = ["", *"-v -vv -e -ev -q -S -t -tt -ttt -tttt -ttttt -x -xx -X -XX -A -AA -K -#".split()]
+TIMES = ("-t", "-tt", "-ttt", "-tttt", "-ttttt")
+DUMPS = ("-x", "-xx", "-X", "-XX", "-A", "-AA")
+FLAGS = ("", "-v", "-vv", "-e", "-ev", "-q", "-S", "-K", "-#", *TIMES, *DUMPS)
 WITHOUT_LINK_HEADER = {"-x", "-X", "-A"}  # tcpdump leaves it out of some packets that are cut, not of others
 
 
