@@ -18,12 +18,15 @@ namespace {
 
 constexpr std::int64_t most_members = 256;
 
-std::uint16_t type_named(const std::string& name) {
+std::uint16_t type_named(const std::string& name) { // one of the option's choices
     static constexpr std::pair<std::string_view, std::uint16_t> types[] = {
-        {"hash", PACKET_FANOUT_HASH}, {"lb", PACKET_FANOUT_LB},    {"cpu", PACKET_FANOUT_CPU},
-        {"rnd", PACKET_FANOUT_RND},   {"qm", PACKET_FANOUT_QM},    {"rollover", PACKET_FANOUT_ROLLOVER},
-        {"cbpf", PACKET_FANOUT_CBPF}, {"ebpf", PACKET_FANOUT_EBPF}};
-    return std::find_if(std::begin(types), std::end(types), [&](const auto& t) { return t.first == name; })->second;
+        {"lb", PACKET_FANOUT_LB},    {"cpu", PACKET_FANOUT_CPU},           {"rnd", PACKET_FANOUT_RND},
+        {"qm", PACKET_FANOUT_QM},    {"rollover", PACKET_FANOUT_ROLLOVER}, {"cbpf", PACKET_FANOUT_CBPF},
+        {"ebpf", PACKET_FANOUT_EBPF}};
+    for (const auto& [known, type] : types)
+        if (known == name)
+            return type;
+    return PACKET_FANOUT_HASH;
 }
 
 std::int64_t in_range(const Options& given, std::string_view name, std::int64_t least, std::int64_t most) {
@@ -54,7 +57,7 @@ std::vector<sock_filter> parse_program(std::string text) {
 } // namespace
 
 Fanout::Fanout(const Options& given)
-    : members_(static_cast<std::uint32_t>(in_range(given, "fanout", 1, most_members))),
+    : members_(static_cast<std::uint16_t>(in_range(given, "fanout", 1, most_members))),
       shared_(given.integer("fanout_group") != 0), type_name_(given.text("fanout_type")),
       program_(given.text("fanout_program")), type_(type_named(type_name_)) {
     if (const std::int64_t group = in_range(given, "fanout_group", 0, 65535); shared_)

@@ -48,7 +48,7 @@ constexpr auto with_fanout_options(const std::array<OptionSpec, N>& own) {
 class Fanout {
   public:
     explicit Fanout(const Options& given); // throws Error
-    std::uint32_t members() const noexcept { return members_; }
+    std::uint16_t members() const noexcept { return members_; }
     bool on() const noexcept { return members_ > 1 || shared_; }
     std::string description() const;
 
@@ -59,7 +59,7 @@ class Fanout {
     void load_classic(PacketSocket& socket) const;
     void load_extended(PacketSocket& socket) const;
 
-    std::uint32_t members_;
+    std::uint16_t members_;
     bool shared_; // the user named the group
     std::string type_name_, program_;
     std::uint16_t type_, flags_ = 0;

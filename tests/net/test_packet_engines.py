@@ -188,6 +188,7 @@ def test_fanout_options_are_checked(wire: Wire, options: dict[str, Any]) -> None
         ({"block_size": 600_000}, "multiple of the page size"),
         ({"block_size": "64k", "snaplen": 65281}, "choose block_size 131072"),
         ({"block_nr": 1}, "2 to 65536"),
+        ({"block_nr": 65536, "block_size": "1G", "fanout": 256}, "half of the memory there is"),
         ({"block_timeout_ms": 0}, "1 to 60000"),
     ],
 )
@@ -510,6 +511,7 @@ def test_linktype_of_any(wire: Wire, sender: Sender) -> None:
         ({"linktype": "FDDI"}, wp.OptionError, r"It offers: EN10MB \(1\)"),
         ({"linktype": "999"}, wp.OptionError, "It offers"),
         ({"timestamp_type": "adapter"}, wp.OptionError, "It offers: host"),
+        ({"buffer_size": "2G"}, wp.OptionError, "under 2 GiB"),
         ({"rfmon": True}, wp.UnsupportedError, "no monitor mode"),
     ],
 )

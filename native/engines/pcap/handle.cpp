@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "linux/memory.hpp"
 
 namespace wirepath::pcap {
 namespace {
@@ -100,6 +101,14 @@ int timeout_of(const Options& given) {
     return static_cast<int>(std::clamp<std::int64_t>(given.integer("timeout_ms"), 1, 60'000));
 }
 
+int buffer_size_of(const Options& given) {
+    const std::int64_t size = given.integer("buffer_size");
+    if (size < 1 || size > INT32_MAX)
+        throw Error(Code::bad_option, "buffer_size cannot be " + std::to_string(size), 0, "libpcap's is under 2 GiB");
+    check_ring_memory(static_cast<std::uint64_t>(size), "buffer_size");
+    return static_cast<int>(size);
+}
+
 Handle activate(const OpenRequest& request, const Options& given, std::uint32_t snaplen) {
     char message[PCAP_ERRBUF_SIZE];
     Handle handle(libpcap().create(request.target.c_str(), message));
@@ -108,8 +117,7 @@ Handle activate(const OpenRequest& request, const Options& given, std::uint32_t 
     libpcap().set_snaplen(handle.get(), static_cast<int>(snaplen));
     libpcap().set_promisc(handle.get(), request.promisc && request.target != "any");
     libpcap().set_timeout(handle.get(), timeout_of(given));
-    libpcap().set_buffer_size(handle.get(),
-                              static_cast<int>(std::clamp<std::int64_t>(given.integer("buffer_size"), 1, INT32_MAX)));
+    libpcap().set_buffer_size(handle.get(), buffer_size_of(given));
     libpcap().set_immediate_mode(handle.get(), given.flag("immediate"));
     libpcap().set_rfmon(handle.get(), given.flag("rfmon"));
     libpcap().set_tstamp_precision(handle.get(), PCAP_TSTAMP_PRECISION_NANO);

@@ -27,7 +27,11 @@ inline constexpr std::array options{
 };
 
 struct Close {
-    void operator()(pcap_t* handle) const { libpcap().close(handle); }
+    bool leave = false;
+    void operator()(pcap_t* handle) const {
+        if (!leave)
+            libpcap().close(handle);
+    }
 };
 using Handle = std::unique_ptr<pcap_t, Close>;
 

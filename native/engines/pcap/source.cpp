@@ -127,7 +127,9 @@ PcapSource::PcapSource(const OpenRequest& request, const Options& given)
         row.mac = device.mac;
         if (device.gro || device.lro)
             info_.notes.push_back("GRO or LRO is on: packets may be merged before they are captured");
-    } catch (const Error&) {
+    } catch (const Error& not_an_interface) {
+        if (not_an_interface.code() != Code::not_found)
+            throw;
     }
     row.name = device_;
     row.linktype = linktype_of_dlt(libpcap().datalink(handle_.get()));
@@ -198,7 +200,7 @@ void PcapSource::stop() noexcept {
         return;
     read_counts();
     if (fork_guard_.in_child())
-        static_cast<void>(handle_.release()); // closing it would undo what the parent still uses
+        handle_.get_deleter().leave = true; // closing it would undo what the parent still uses
     handle_.reset();
 }
 

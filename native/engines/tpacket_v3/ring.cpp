@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "linux/memory.hpp"
 
 namespace wirepath::tpacket_v3 {
 namespace {
@@ -60,10 +61,11 @@ Geometry geometry_of(const Options& given, std::uint32_t snaplen) {
                   "A packet of snaplen " + std::to_string(snaplen) + " would not fit: choose block_size " +
                       std::to_string(std::bit_ceil(need)) + ", or snaplen " +
                       std::to_string(size - static_cast<std::int64_t>(overhead)) + " or less");
-    if (blocks < 2 || blocks > 65536 || size * blocks > (std::int64_t{1} << 40))
+    if (blocks < 2 || blocks > 65536)
         throw bad("block_nr", blocks, "A ring has 2 to 65536 blocks");
     if (timeout < 1 || timeout > 60'000)
         throw bad("block_timeout_ms", timeout, "It is 1 to 60000 ms");
+    check_ring_memory(static_cast<std::uint64_t>(size * blocks * given.integer("fanout")), "block_nr");
     return {static_cast<std::size_t>(size), static_cast<std::uint32_t>(blocks), static_cast<std::uint32_t>(timeout)};
 }
 
