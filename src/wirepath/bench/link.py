@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,17 @@ class Link:
         mode = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else 0
         return mode in (_XDP_NATIVE, _XDP_MULTIPLE) or bool(self._ethtool(_GET_GRO, 0))
 
+    def wait_until_it_sends(self) -> None:
+        """Until the kernel, in its own time, has given an interface with a carrier its queue.
+
+        Before, it drops what is sent without a word. Raises TimeoutError after 10 s.
+        """
+        until = time.monotonic() + 10
+        while (link := self.message()).get_attr("IFLA_OPERSTATE") != "UP" or link.get_attr("IFLA_QDISC") == "noop":
+            if time.monotonic() > until:
+                raise TimeoutError(f"{self.name} does not come up")
+            time.sleep(0.002)
+
     def has_xdp(self) -> bool:
         """Whether an XDP program is attached."""
         xdp = self.message().get_attr("IFLA_XDP")
@@ -138,3 +150,5 @@ def veth(near: Link, far: Link, *, queues: int = 1, mtu: int = 1500) -> None:
     for end in (near, far):
         end.plain()
         end.set(state="up")
+    for end in (near, far):
+        end.wait_until_it_sends()
