@@ -40,8 +40,9 @@ constexpr std::array specs = {
                "xdp|batch"},
     OptionSpec{"fragments", Kind::text, "", "auto", "take packets that need several frames", "auto|on|off"},
     OptionSpec{"batch", Kind::integer, "packets", "1024", "packets of a batch at the most"},
-    OptionSpec{"gather_us", Kind::integer, "us", "1000",
-               "how long to let packets gather while fewer than an eighth of the ring are there"},
+    OptionSpec{"gather_us", Kind::integer, "us", "4000",
+               "how long to let packets gather while fewer than an eighth of the ring are there: the latency that a "
+               "packet may have"},
 };
 
 [[noreturn]] void refuse(std::string_view option, const std::string& value, const std::string& hint) {

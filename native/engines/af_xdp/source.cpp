@@ -19,6 +19,7 @@ using std::chrono::nanoseconds;
 
 constexpr std::uint32_t spill_buffers = 32;
 constexpr std::size_t spill_bytes = 256 << 10; // a packet in the most fragments there can be takes a quarter
+constexpr std::uint32_t flow = 64;             // packets that gather show that more will come
 constexpr std::uint32_t ahead = 16;            // packets whose first bytes are fetched in advance
 
 bool goes_on(const xdp_desc& part) { return (part.options & uapi::xdp_pkt_contd) != 0; }
@@ -94,20 +95,31 @@ void QueueSource::take_back() noexcept {
 }
 
 Status QueueSource::wait_for_packets(nanoseconds timeout) noexcept {
+    if (due_ != 0)
+        return Status::ok;
     ReceiveRing& ring = socket_.received();
     const auto deadline = Steady::now() + timeout;
+    const nanoseconds longest = timeout.count() < 0 ? settings_.gather : std::min(settings_.gather, timeout);
+    const bool gather_first = flowing_ && !socket_.busy_polls();
+    if (gather_first)
+        if (const Status status = gather(longest); status != Status::ok)
+            return status;
     while (ring.available(enough_) == 0) {
         const nanoseconds left =
             timeout.count() < 0 ? timeout : std::max(nanoseconds(0), nanoseconds(deadline - Steady::now()));
         if (const Status status = sleep(left); status != Status::ok)
             return status;
     }
-    if (ring.available(enough_) >= enough_ || timeout.count() == 0)
-        return Status::ok;
-    return gather(timeout.count() < 0 ? settings_.gather : std::min(settings_.gather, timeout));
+    if (!gather_first && ring.available(enough_) < enough_)
+        if (const Status status = gather(longest); status != Status::ok)
+            return status;
+    due_ = ring.available(UINT32_MAX);
+    flowing_ = due_ >= flow;
+    return Status::ok;
 }
 
-// Waking up for every few packets would cost more than receiving them.
+// Waking up for every few packets would cost more than receiving them. While they flow, nobody waits on the socket, so
+// that the kernel has nobody to wake at the first one.
 Status QueueSource::gather(nanoseconds limit) noexcept {
     if (limit.count() == 0)
         return Status::ok;
@@ -178,7 +190,14 @@ Status QueueSource::deliver(Batch& into) noexcept {
     const Status status = count == 0 || goes_on(ring.at(ring.next())) ? copy(into, limit) : lend(into, count);
     if (status == Status::ok)
         this->count(into);
+    else
+        due_ = 0;
     return status;
+}
+
+void QueueSource::release(std::uint32_t frames) noexcept {
+    socket_.received().release(frames);
+    due_ -= std::min(due_, frames);
 }
 
 Status QueueSource::lend(Batch& into, std::uint32_t count) noexcept {
@@ -194,7 +213,7 @@ Status QueueSource::lend(Batch& into, std::uint32_t count) noexcept {
         umem_.lend(one.addr);
         into.push(describe_packet(umem_.base() + one.addr, one.len, now));
     }
-    ring.release(done);
+    release(done);
     return Status::ok;
 }
 
@@ -220,7 +239,7 @@ Status QueueSource::copy(Batch& into, std::uint32_t limit) noexcept {
         room = room.subspan(into.data(into.size() - 1).size());
         done += parts;
     }
-    ring.release(done);
+    release(done);
     socket_.fill().submit();
     return done != 0 ? Status::ok : Status::timeout;
 }

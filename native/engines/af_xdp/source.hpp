@@ -46,6 +46,7 @@ class QueueSource final : public Source {
     void busy_poll(std::chrono::nanoseconds timeout) noexcept;
     Status check_link() noexcept;
     Status deliver(Batch& into) noexcept;
+    void release(std::uint32_t frames) noexcept;
     Status lend(Batch& into, std::uint32_t count) noexcept;
     Status copy(Batch& into, std::uint32_t limit) noexcept;
     std::uint32_t parts_of_packet(std::uint32_t first, std::uint32_t there) noexcept;
@@ -66,7 +67,9 @@ class QueueSource final : public Source {
     Info info_;
     Mac mac_{}; // of lo: zeros, as in its frames
     bool metadata_;
-    std::uint32_t enough_; // packets that are not worth waiting for more
+    std::uint32_t enough_;  // packets that are not worth waiting for more
+    std::uint32_t due_ = 0; // packets that were there at the last wait and are still to be delivered
+    bool flowing_ = false;  // there were many
     bool link_gone_ = false;
     std::optional<Error> fault_;
 
