@@ -27,7 +27,7 @@ inline constexpr OptionSpec block_size_option{
 inline constexpr OptionSpec block_nr_option{"block_nr", OptionSpec::Kind::integer, "blocks", "64",
                                             "blocks in the ring, 2 at least"};
 inline constexpr OptionSpec block_timeout_option{
-    "block_timeout_ms", OptionSpec::Kind::integer, "ms", "5",
+    "block_timeout_ms", OptionSpec::Kind::integer, "ms", "8",
     "after this long a block is handed over though it is not full: the latency of idle traffic"};
 
 Geometry geometry_of(const Options& given, std::uint32_t snaplen); // throws Error
