@@ -12,7 +12,7 @@ std::string compose(const std::string& doing, int err, const std::string& hint) 
     if (err != 0)
         text += ": " + std::generic_category().message(err);
     if (!hint.empty())
-        text += ". " + hint;
+        text += (text.back() == '\n' ? "" : ". ") + hint;
     return text;
 }
 

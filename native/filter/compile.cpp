@@ -20,29 +20,64 @@ struct Close {
 };
 using Handle = std::unique_ptr<pcap_t, Close>;
 
-// libpcap names the token that it could not take, not its place: find it.
-std::string place_in(const std::string& text, const std::string& message) {
-    const std::size_t quote = message.find('"'), end = message.rfind('"');
-    std::size_t at = text.size();
-    if (quote != std::string::npos && end > quote)
-        at = std::min(text.find(message.substr(quote + 1, end - quote - 1)), text.size());
-    return "\n    " + text + "\n    " + std::string(at, ' ') + "^";
+struct Free {
+    void operator()(bpf_program* program) const { libpcap().freecode(program); }
+};
+
+// Empty: it compiles.
+std::string complaint_of(pcap_t* handle, const std::string& text) {
+    bpf_program program{};
+    if (libpcap().compile(handle, &program, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
+        return libpcap().geterr(handle);
+    libpcap().freecode(&program);
+    return {};
+}
+
+bool is_syntax_error(const std::string& complaint) { return complaint.find("syntax error") != std::string::npos; }
+
+// libpcap does not say where a syntax error is. Its parser stops at the first token that cannot stand there; until then
+// it asks for one more, and its scanner complains of a number that is too large. So: the first token behind which it
+// does not.
+std::size_t place_of_syntax_error(pcap_t* handle, const std::string& text) {
+    constexpr const char* blanks = " \t\r\n";
+    constexpr const char* separators = " \t\r\n()";
+    const std::string stumble = " 99999999999999999999";
+    if (is_syntax_error(complaint_of(handle, stumble)))
+        return text.size(); // libpcap before 1.10 takes it
+    for (std::size_t at = text.find_first_not_of(blanks); at != std::string::npos;) {
+        const std::size_t end = std::min(text.find_first_of(separators, at + 1), text.size());
+        if (is_syntax_error(complaint_of(handle, text.substr(0, end) + stumble)))
+            return at;
+        at = text.find_first_not_of(blanks, end);
+    }
+    return text.size();
+}
+
+// What libpcap complains of by name stands in quotes.
+std::size_t place_of(pcap_t* handle, const std::string& text, const std::string& complaint) {
+    if (is_syntax_error(complaint))
+        return place_of_syntax_error(handle, text);
+    const std::size_t quote = complaint.find_first_of("\"'"), end = complaint.find_last_of("\"'");
+    if (quote == std::string::npos || end <= quote)
+        return text.size();
+    return std::min(text.find(complaint.substr(quote + 1, end - quote - 1)), text.size());
 }
 
 std::vector<Instruction> compile_with(pcap_t* handle, const std::string& text) {
     bpf_program program{};
     if (libpcap().compile(handle, &program, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) {
-        const std::string message = libpcap().geterr(handle);
-        throw Error(Code::bad_filter, "in the filter: " + message + place_in(text, message), 0,
+        const std::string complaint = libpcap().geterr(handle);
+        const std::string here(place_of(handle, text, complaint), ' ');
+        throw Error(Code::bad_filter, "in the filter: " + complaint + "\n    " + text + "\n    " + here + "^\n", 0,
                     "The language is described in pcap-filter(7)");
     }
+    const std::unique_ptr<bpf_program, Free> owned(&program);
     std::vector<Instruction> code;
     code.reserve(program.bf_len);
     for (unsigned i = 0; i < program.bf_len; ++i) {
         const bpf_insn& from = program.bf_insns[i];
         code.push_back({from.code, from.jt, from.jf, from.k});
     }
-    libpcap().freecode(&program);
     return code;
 }
 

@@ -86,7 +86,6 @@ def test_says_what_it_takes(wire: Wire) -> None:
     with open_on(wire, filter="udp") as capture:
         source = capture.sources[0]
         assert source.takes_packets
-        assert any("does not reach the host's network stack" in note for note in source.notes)
         assert capture.filtered_by == "pipeline"
 
 

@@ -41,7 +41,6 @@ Info info_for(const OpenRequest& request, const Device& device, const Settings& 
     interface.speed_bps = device.speed_bps;
     interface.hardware = device.driver;
     info.interface = info.interfaces->add(std::move(interface));
-    info.notes.push_back("what is captured from " + device.name + " does not reach the host's network stack");
     info.notes.push_back("every packet of the queues is taken, and the filter runs in the pipeline");
     if (const std::string missing = queue_list(device, settings.queues); !missing.empty())
         info.notes.push_back("receive queues that are not captured: " + missing);
