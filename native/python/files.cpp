@@ -80,6 +80,7 @@ void bind_files(nb::module_& m) {
              "keep_files"_a = 0, "stop_after_files"_a = 0, "naming"_a = "tcpdump", "command"_a = "",
              "comments"_a = std::vector<std::string>())
         .def("flush", [](File& self) { self.typed().ask_flush(); })
+        .def("take_completed", [](File& self) { return self.typed().take_completed(); })
         .def_prop_ro("packets", [](File& self) { return self.typed().packets(); })
         .def_prop_ro("bytes", [](File& self) { return self.typed().bytes(); })
         .def_prop_ro("files", [](File& self) { return self.typed().files(); })

@@ -212,6 +212,9 @@ Status FileSink::close_current(bool last) {
         const std::lock_guard lock(mutex_);
         std::erase_if(done_, [&](const File& file) { return file.path == path; }); // written over
         done_.push_back({path, output_->written().packets, output_->written().bytes});
+        completed_.push_back(path);
+        if (completed_.size() > most_remembered)
+            completed_.pop_front();
     }
     output_.reset();
     forget_oldest(last ? 0 : 1);
@@ -285,6 +288,13 @@ Error FileSink::fault() const { return fault_ ? *fault_ : Error(Code::system, "w
 void FileSink::count() noexcept {
     packets_.store(packets_before_ + (output_ ? output_->written().packets : 0), std::memory_order_relaxed);
     bytes_.store(bytes_before_ + (output_ ? output_->written().bytes : 0), std::memory_order_relaxed);
+}
+
+std::vector<std::string> FileSink::take_completed() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names(completed_.begin(), completed_.end());
+    completed_.clear();
+    return names;
 }
 
 std::vector<FileSink::File> FileSink::files_kept() const {

@@ -75,6 +75,7 @@ class FileSink final : public Sink {
     std::uint64_t packets() const noexcept { return packets_.load(std::memory_order_relaxed); } // in files, readable
     std::uint64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }     // of them, uncompressed
     std::uint64_t files() const noexcept { return files_begun_.load(std::memory_order_relaxed); }
+    std::vector<std::string> take_completed(); // the names of those that were done since the last call, 1000 at most
     std::vector<File> files_kept() const; // those that are done, at most the latest 1000; after end(), the last one too
     const CopyCount* copied() const noexcept { return encoder_ ? &encoder_->copied() : nullptr; }
     std::uint64_t left_out() const noexcept; // comments, options and blocks that the format has no place for
@@ -120,8 +121,9 @@ class FileSink final : public Sink {
     std::uint64_t packets_before_ = 0, bytes_before_ = 0; // in files that are done
     std::atomic<std::uint64_t> packets_{0}, bytes_{0}, files_begun_{0};
     std::atomic<bool> flush_asked_{false};
-    mutable std::mutex mutex_; // guards done_
+    mutable std::mutex mutex_; // guards the next two
     std::deque<File> done_;
+    std::deque<std::string> completed_;
 };
 
 } // namespace wirepath

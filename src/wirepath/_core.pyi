@@ -256,6 +256,9 @@ class FileSink(Sink):
     def files(self) -> int:
         """Begun so far."""
 
+    def take_completed(self) -> list[str]:
+        """The names of the files that became complete since the last call, 1000 at the most."""
+
     @property
     def left_out(self) -> int:
         """Comments, options and blocks that the format has no place for."""

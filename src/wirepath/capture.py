@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening interfaces and files, and receiving from them."""
 
-import asyncio
 import os
 import select
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from wirepath import _core
 from wirepath._core import Batch, Packet
@@ -16,6 +15,9 @@ from wirepath.engines import Engine, engines
 from wirepath.errors import NotFoundError, OptionError, UnsupportedError, error
 from wirepath.info import Interface, SourceInfo
 from wirepath.stats import Stats
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Capture", "open"]
 
@@ -151,6 +153,8 @@ class Capture:
         """Batches, without blocking the event loop."""
         while True:
             if self.fileno() < 0:
+                import asyncio  # dear, and not needed by who does not wait
+
                 status, batch = await asyncio.to_thread(self._core.receive, -1.0)
             else:
                 status, batch = self._core.receive(0.0)
@@ -162,6 +166,8 @@ class Capture:
                 return
 
     async def _readable(self) -> None:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         fd = self.fileno()

@@ -45,7 +45,11 @@ class Group(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        click.echo(f"wirepath {metadata.version('wirepath')}")
+        try:
+            version = metadata.version("wirepath")
+        except metadata.PackageNotFoundError:
+            version = "(run from its sources, not installed)"
+        click.echo(f"wirepath {version}")
         ctx.exit()
 
 

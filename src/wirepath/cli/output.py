@@ -59,7 +59,6 @@ class Output:
     rotation: dict[str, Any] = field(default_factory=dict)
     writer: FileSink | None = None
     printer: PrintSink | None = None
-    printed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.packets = self.params["packets"]
@@ -148,8 +147,7 @@ class Output:
         """Names of files that are complete, for -b printname."""
         if self.printname is None or self.writer is None:
             return
-        new = [path for path, _, _ in self.writer.files_done if path not in self.printed]
-        self.printed.update(new)
+        new = self.writer.take_completed()
         if not new:
             return
         text = "".join(f"{path}\n" for path in new)
