@@ -50,6 +50,10 @@ test: setup ## pass the tests (ARGS="-k replay" chooses)
 	@$(if $(NAMESPACE),echo "Not root: testing in a user namespace. What the kernel refuses there is skipped, and named.")
 	@$(NAMESPACE) $(BIN)/python -m pytest $(ARGS)
 
+.PHONY: soak
+soak: setup ## open and close each engine 10,000 times and look for leaks (an hour)
+	@$(BIN)/python -m pytest tests/contract -k no_leak --opens 10000 $(ARGS)
+
 .PHONY: lint
 lint: setup $(VENV)/lint-ready ## what .ci/run checks: ruff, mypy, clang-format, clang-tidy
 	@$(BIN)/ruff check

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -53,7 +54,7 @@ def _seconds_until_interrupted(capture: Any) -> float:
 def test_interrupt(live: Live) -> None:
     """While it waits for a packet that never comes; and once only."""
     with live.open() as capture:
-        assert min(_seconds_until_interrupted(capture) for _ in range(3)) < 0.1
+        assert min(_seconds_until_interrupted(capture) for _ in range(5)) < 0.1
         live.send([frame(1)])
         assert [row.number for row in collect(capture, 1)] == [1]
 
@@ -67,7 +68,7 @@ def test_interrupt_recorded(recorded: Recorded, tmp_path: Path) -> None:
         os.write(writer, recorded.contents([frame(0)]))
         with wp.open(fifo, engine=recorded.variant.engine) as capture:
             assert len(collect(capture, 1)) == 1
-            assert min(_seconds_until_interrupted(capture) for _ in range(3)) < 0.1
+            assert min(_seconds_until_interrupted(capture) for _ in range(5)) < 0.1
     finally:
         os.close(writer)
 
@@ -133,6 +134,8 @@ def test_interface_down(live: Live) -> None:
         live.wire.far.set(state="down")
         _gone(capture)
     live.wire.far.set(state="up")
+    live.wire.near.wait_until_it_sends()
+    live.wire.far.wait_until_it_sends()
     with live.running([frame(2)]) as capture:
         assert [row.number for row in collect(capture, 1)] == [2]
 
@@ -185,21 +188,37 @@ def _count(directory: str) -> int:
     return sum(1 for _ in Path(directory).iterdir())
 
 
-def _resources(wire: Wire | None) -> dict[str, int]:
-    """What this process holds, and what the interface has on it."""
+def _on_host(wire: Wire) -> dict[str, int]:
+    """What the interface has on it."""
+    with wire.far.namespace.entered():
+        sockets = Path("/proc/thread-self/net/packet").read_text().count("\n")
+    return {"packet sockets": sockets, "promiscuity": wire.far.promiscuity(), "xdp": wire.far.has_xdp()}
+
+
+def _held_here() -> dict[str, int]:
+    """What this process holds."""
     status = Path("/proc/self/status").read_text()
-    found = {
+    return {
         "fds": _count("/proc/self/fd"),
         "mappings": Path("/proc/self/maps").read_text().count("\n"),
         "threads": _count("/proc/self/task"),
         "rss_kib": next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")),
+        "bpf programs": _bpf_programs(),
     }
-    if wire is not None:
-        with wire.far.namespace.entered():
-            found["packet sockets"] = Path("/proc/thread-self/net/packet").read_text().count("\n")
-        found["promiscuity"] = wire.far.promiscuity()
-        found["xdp"] = wire.far.has_xdp()
-    return found
+
+
+def _bpf_programs() -> int:
+    """Of the whole machine (bpf(2), BPF_PROG_GET_NEXT_ID); 0 where that is not for us to know."""
+    syscall_number = {"x86_64": 321, "aarch64": 280}.get(os.uname().machine)
+    if syscall_number is None:
+        return 0
+    libc = ctypes.CDLL(None)
+    request = (ctypes.c_uint32 * 4)()
+    count = 0
+    while libc.syscall(syscall_number, 11, request, ctypes.sizeof(request)) == 0:
+        request[0] = request[1]
+        count += 1
+    return count
 
 
 def _open_and_close(subject: Subject, times: int) -> None:
@@ -211,16 +230,19 @@ def _open_and_close(subject: Subject, times: int) -> None:
 
 def test_no_leak(subject: Subject, request: pytest.FixtureRequest) -> None:
     """200 opens (--opens says another number) leave what 20 left."""
-    wire = subject.wire if isinstance(subject, Live) else None
+
+    def resources() -> dict[str, int]:
+        return _held_here() | (_on_host(subject.wire) if isinstance(subject, Live) else {})
+
     _open_and_close(subject, 20)
-    before = _resources(wire)
+    before = resources()
     _open_and_close(subject, request.config.getoption("--opens"))
-    settled = _wait_until(lambda: _grown(before, _resources(wire)) == {}, patience=5)
-    assert settled, _grown(before, _resources(wire))
+    settled = _wait_until(lambda: _grown(before, resources()) == {}, patience=5)
+    assert settled, _grown(before, resources())
 
 
 def _grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
-    allowed = {"rss_kib": 6144, "mappings": 8}
+    allowed = {"rss_kib": 6144, "mappings": 8, "bpf programs": 40}  # programs: other captures may begin meanwhile
     return {name: after[name] - before[name] for name in before if after[name] - before[name] > allowed.get(name, 0)}
 
 
@@ -236,7 +258,7 @@ for batch in capture:
 
 def test_kill_9(live: Live) -> None:
     """Nothing stays: no packet socket, no promiscuity, no XDP program; and the next capture opens."""
-    before = _resources(live.wire)
+    before = _on_host(live.wire)
     options = [f"{name}={value}" for name, value in live.variant.options.items()]
     netns = live.wire.far.namespace.path
     victim = subprocess.Popen(
@@ -248,14 +270,12 @@ def test_kill_9(live: Live) -> None:
         assert victim.stdout.readline() == b"open\n"
         live.send([frame(1)])
         assert victim.stdout.readline() == b"1\n"
+        assert _on_host(live.wire) != before
     finally:
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         victim.stdout.close()
-    on_host = ("packet sockets", "promiscuity", "xdp")
-    assert _wait_until(lambda: all(_resources(live.wire)[name] == before[name] for name in on_host)), _resources(
-        live.wire
-    )
+    assert _wait_until(lambda: _on_host(live.wire) == before), _on_host(live.wire)
     with live.running([frame(2)]) as capture:
         assert [row.number for row in collect(capture, 1)] == [2]
         assert drain(capture) == []
