@@ -228,6 +228,32 @@ def test_options_that_change_no_packet(wire: Wire, sender: Sender, options: dict
         assert numbers(capture, 100) == list(range(100))
 
 
+SOL_UDP, UDP_SEGMENT = 17, 103
+GSO = 1 << 8
+
+
+@pytest.mark.parametrize(("xdp_mode", "sizes"), [("native", [1042] * 40), ("generic", [40042])])
+def test_segments_that_the_sender_left_to_offload(wire: Wire, xdp_mode: str, sizes: list[int]) -> None:
+    """One packet of 40 kB comes as what it is, and says so; a native program has the sender split it."""
+    wire.near.add_address("10.98.0.1", 24)
+    wire.near.offload(tx=True, sg=True, gso=True)
+    with wire.near.namespace.routes() as routes:
+        routes.neigh("add", dst="10.98.0.2", lladdr="02:00:00:00:00:02", ifindex=wire.near.index)
+        routes.link("set", index=wire.near.index, mtu=1500)
+    with wire.near.namespace.entered():
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.setsockopt(SOL_UDP, UDP_SEGMENT, 1000)
+    udp.connect(("10.98.0.2", 9))
+    wire.far.set(mtu=1500)
+    with udp, open_on(wire, xdp_mode=xdp_mode, filter="udp") as capture:
+        udp.send(bytes(40_000))
+        got: list[tuple[int, int]] = []
+        while len(got) < len(sizes) and (batch := capture.receive(5)) is not None:
+            got += zip(batch.caplen.tolist(), batch.flags.tolist(), strict=True)
+    assert [size for size, _ in got] == sizes
+    assert [bool(flags & GSO) for _, flags in got] == [size > 1536 for size in sizes]
+
+
 def free_huge_pages() -> int:
     return int(re.search(r"HugePages_Free:\s+(\d+)", Path("/proc/meminfo").read_text())[1])  # type: ignore[index]
 

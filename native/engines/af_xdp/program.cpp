@@ -92,7 +92,7 @@ Error cannot_load(int err) {
     if (err == EPERM || err == EACCES)
         return Error(Code::permission, "loading the XDP program", err,
                      "This needs CAP_BPF and CAP_NET_ADMIN (in the initial user namespace): run with sudo, or with "
-                     "setpriv --ambient-caps +bpf,+net_admin,+net_raw,+perfmon");
+                     "setpriv --ambient-caps +bpf,+net_admin,+net_raw,+perfmon,+ipc_lock");
     return Error(Code::unsupported, "loading the XDP program", err,
                  "The kernel needs BPF with type information (CONFIG_DEBUG_INFO_BTF) and AF_XDP "
                  "(CONFIG_XDP_SOCKETS), Linux 6.1 or newer");

@@ -49,13 +49,13 @@ std::vector<std::uint16_t> attempts(const Device& device, bool native, const Set
     return flags;
 }
 
-Error cannot_bind(const Device& device, std::uint32_t queue, const Settings& settings, int err) {
+Error cannot_bind(const Device& device, std::uint32_t queue, bool native, const Settings& settings, int err) {
     const std::string doing = "binding an AF_XDP socket to queue " + std::to_string(queue) + " of " + device.name;
     if (err == EBUSY)
         return Error(Code::busy, doing, err, "Another AF_XDP socket has this queue, in this or another process");
     if (settings.mode == Mode::zero_copy && (err == EOPNOTSUPP || err == EINVAL))
         return Error(Code::unsupported, doing + " with zero-copy", err,
-                     device.the_driver() + " has no zero-copy: use mode=auto or mode=copy");
+                     (native ? device.the_driver() : "Generic XDP") + " has no zero-copy: use mode=auto or mode=copy");
     if (err == EINVAL && device.longest_packet() > settings.frame_room() && settings.fragments != Fragments::off)
         return Error(Code::unsupported, doing + " for packets in fragments", err,
                      "An MTU of " + std::to_string(device.mtu) + " needs more than the " +
@@ -72,7 +72,7 @@ Fd make_socket() {
         throw Error::from_errno("making an AF_XDP socket", errno,
                                 errno == EAFNOSUPPORT ? "The kernel was built without CONFIG_XDP_SOCKETS"
                                 : errno == EPERM      ? "This needs CAP_NET_RAW: run with sudo, or with setpriv "
-                                                        "--ambient-caps +net_raw,+net_admin,+bpf,+perfmon"
+                                                        "--ambient-caps +net_raw,+net_admin,+bpf,+perfmon,+ipc_lock"
                                                       : "");
     return fd;
 }
@@ -156,7 +156,7 @@ void Socket::bind(const Device& device, std::uint32_t queue, bool native, const 
             break;
     }
     if (err != 0)
-        throw cannot_bind(device, queue, settings, err);
+        throw cannot_bind(device, queue, native, settings, err);
     xdp_options granted{};
     socklen_t size = sizeof granted;
     if (::getsockopt(fd_.get(), SOL_XDP, XDP_OPTIONS, &granted, &size) != 0)

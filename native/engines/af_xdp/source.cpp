@@ -271,6 +271,8 @@ Packet QueueSource::make_linear(std::uint32_t first, std::uint32_t parts, std::s
     copied_.bytes.add(kept);
     packet.data = room.first(kept);
     packet.origlen = static_cast<std::uint32_t>(length);
+    if (length > device_.longest_packet())
+        packet.flags |= flag_gso;
     return packet;
 }
 
@@ -282,6 +284,8 @@ Packet QueueSource::describe_packet(std::byte* data, std::uint32_t length, std::
     packet.interface = info_.interface;
     packet.queue = info_.queue;
     packet.flags = flags_of(data, mac_);
+    if (length > device_.longest_packet())
+        packet.flags |= flag_gso;
     packet_metadata metadata;
     std::byte* at = data - sizeof metadata;
     if (!metadata_)
