@@ -203,7 +203,7 @@ void QueueSource::release(std::uint32_t frames) noexcept {
 Status QueueSource::lend(Batch& into, std::uint32_t count) noexcept {
     ReceiveRing& ring = socket_.received();
     into.begin(umem_.base(), umem_.bytes(), umem_.begin_batch());
-    const std::int64_t now = clock_.now();
+    const std::int64_t now = TaiClock::now();
     const std::uint32_t first = ring.next();
     std::uint32_t done = 0;
     for (; done < count && !goes_on(ring.at(first + done)); ++done) {
@@ -228,7 +228,7 @@ Status QueueSource::copy(Batch& into, std::uint32_t limit) noexcept {
     into.begin(buffer.data, buffer.size, std::move(buffer.lease));
     ReceiveRing& ring = socket_.received();
     const std::uint32_t there = ring.available(UINT32_MAX), first = ring.next();
-    const std::int64_t now = clock_.now();
+    const std::int64_t now = TaiClock::now();
     std::span<std::byte> room(buffer.data, buffer.size);
     std::uint32_t done = 0;
     while (into.size() < limit) {
