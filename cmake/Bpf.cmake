@@ -38,7 +38,9 @@ function(wirepath_bpf_skeleton target source)
     DEPENDS ${compiled} VERBATIM)
   add_custom_command(
     OUTPUT ${skeleton}
-    COMMAND sh -c "'${WIREPATH_BPFTOOL}' gen skeleton '${object}' name ${stem}_bpf > '${skeleton}'"
+    COMMAND sh -c "echo '// NOLINTBEGIN' > '${skeleton}'"
+    COMMAND sh -c "'${WIREPATH_BPFTOOL}' gen skeleton '${object}' name ${stem}_bpf >> '${skeleton}'"
+    COMMAND sh -c "echo '// NOLINTEND' >> '${skeleton}'"
     DEPENDS ${object} VERBATIM)
   target_sources(${target} PRIVATE ${skeleton})
   target_include_directories(${target} SYSTEM PRIVATE ${directory})
