@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -34,16 +35,18 @@ A private lab: two hosts, {LEFT_ADDRESS} and {RIGHT_ADDRESS}, on a switch that c
 monitor port.
 There each engine captures in turn while the hosts talk, and writes what it gets to a pcapng file.
 """
-_MEANING = """\
-sent: frames that the switch was to copy, by tc's counter. lost: by the counter of the place: link and backlog before \
-the capture saw them, ring for
-want of room in its own. unexplained: what these leave, 0 if every counter is true. CPU a packet: of the capturing \
-threads, user and system, file
-writing included; what the kernel spends in softirq is not in it."""
-_MEANING_IFACE = """\
-lost: by the engine's own counters; what nobody counted (the frames that were sent to this interface) is not \
-explained either. CPU a packet: of the
-capturing threads, user and system, file writing included."""
+_CPU = """\
+CPU a packet: of the threads that capture and write the file, user and system. What the kernel spends in softirq is \
+not in it."""
+_MEANING = f"""\
+sent: frames that the switch was to copy to the monitor port, by tc's counter.
+lost: by the counter of each place: link and backlog before a capture sees a frame, ring for want of room in its own.
+unexplained: what is left of sent, 0 if every counter is true.
+{_CPU}"""
+_MEANING_IFACE = f"""\
+sent, unexplained: nobody counts what was sent to an interface in use.
+lost: by the engine's own counters.
+{_CPU}"""
 
 Tick = Callable[[int, int], bool]
 
@@ -97,7 +100,7 @@ class _Screen:
             table.add_column(name)
         for name in ("sent", "received", "lost, and where", "unexplained", "CPU a packet"):
             table.add_column(name, justify="right")
-        table.add_column("file", overflow="fold")
+        table.add_column("file", no_wrap=True)
         for result in results:
             table.add_row(*_cells(result))
         self.console.print(table)
@@ -109,7 +112,7 @@ def _cells(result: Result) -> tuple[str, ...]:
     losses = sums.losses if sums else _losses(result.run.stats)
     cpu = f"{result.run.cpu_ns // result.run.packets:,} ns" if result.run.packets else "-"
     received = f"{result.run.packets:,}"
-    return (result.engine, result.mode, sent, received, losses, unexplained, cpu, str(result.path))
+    return (result.engine, result.mode, sent, received, losses, unexplained, cpu, result.path.name)
 
 
 def _losses(stats: wp.Stats) -> str:
@@ -214,6 +217,14 @@ def _demonstrate(arguments: argparse.Namespace, screen: _Screen) -> list[Result]
     return results
 
 
+def _wirepath() -> str:
+    """The command, as it can be typed from here."""
+    beside = Path(sys.executable).with_name("wirepath")
+    with contextlib.suppress(ValueError):
+        beside = beside.relative_to(Path.cwd())
+    return "wirepath" if shutil.which("wirepath") or not beside.exists() else str(beside)
+
+
 def _verdict(results: list[Result], screen: _Screen) -> int:
     wrong = [
         f"{result.engine}: {result.account.unexplained} packets are not accounted for"
@@ -270,7 +281,8 @@ def main() -> int:
     if results:
         screen.table(results)
         screen.console.print(_MEANING_IFACE if arguments.iface else _MEANING, highlight=False)
-        screen.console.print(f"\nLook into a file: wirepath read {results[0].path}", highlight=False)
+        screen.console.print(f"\nThe files are in {arguments.output}. To look into one:", highlight=False)
+        screen.console.print(f"  {_wirepath()} read {results[0].path} | head", highlight=False)
     return _verdict(results, screen)
 
 
