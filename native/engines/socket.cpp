@@ -71,7 +71,7 @@ class SocketSource final : public Source {
                  std::uint16_t member);
 
     const Info& info() const noexcept override { return info_; }
-    Place set_filter(std::shared_ptr<const Filter> filter) override { return socket_.set_filter(std::move(filter)); }
+    Place set_filter(std::shared_ptr<const Filter> filter) override { return socket_.set_filter(filter); }
     bool filter_settled() const noexcept override { return socket_.settled(before_batch_); }
     Interface interface() const { return socket_.interface(); }
     void set_row(std::uint16_t row) noexcept { info_.interface = row; } // of the interface, that all members share
@@ -271,7 +271,7 @@ Packet SocketSource::packet_in(std::uint32_t index, const mmsghdr& message) cons
     msghdr header = message.msg_hdr;
     const auto& from = *static_cast<const sockaddr_ll*>(header.msg_name);
     Packet packet;
-    packet.data = {slot(index), message.msg_len + header_};
+    packet.data = {slot(index), std::min(message.msg_len + header_, socket_.snaplen())};
     packet.interface = info_.interface;
     packet.queue = info_.queue;
     std::uint32_t status = 0;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "filter/cooked.hpp"
 #include "filter/filter.hpp"
 
 namespace wirepath {
@@ -64,6 +65,7 @@ PacketSocket::PacketSocket(const OpenRequest& request, const Options& options)
     if (clock_ != Clock::host && device_.ifindex == 0)
         throw Error(Code::bad_option, "timestamps of an adapter need one interface, not any");
     timestamps_.enable(fd(), device_.name, clock_);
+    attached_ = program({});
 }
 
 void PacketSocket::choose_direction(const std::string& direction) {
@@ -110,7 +112,9 @@ void PacketSocket::describe(Info& info) const {
 }
 
 // The user's filter behind what the direction asks for. An empty program is none at all: the fastest.
-std::vector<sock_filter> PacketSocket::program(const Filter* filter) const {
+std::vector<sock_filter> PacketSocket::program(std::span<const Instruction> filter) const {
+    const std::uint32_t header = cooked_ ? sizeof(CookedHeader) : 0;
+    const std::uint32_t kept = snaplen_ > header ? snaplen_ - header : 1; // 0 would reject the packet
     std::vector<sock_filter> code;
     const bool select_in = direction_ == Direction::in && !ignores_outgoing_;
     if (direction_ == Direction::out || select_in) {
@@ -122,17 +126,16 @@ std::vector<sock_filter> PacketSocket::program(const Filter* filter) const {
         load_ancillary(code, SKF_AD_IFINDEX);
         accept_if_equal(code, loopback_ifindex, false);
     }
-    if (filter != nullptr)
-        for (const Instruction& i : filter->program()) {
-            const bool accepts = i.code == (BPF_RET | BPF_K) && i.k != 0;
-            code.push_back({i.code, i.jt, i.jf, accepts ? snaplen_ : i.k});
-        }
-    else if (!code.empty() || snaplen_ < unlimited)
-        code.push_back(BPF_STMT(BPF_RET | BPF_K, snaplen_));
+    for (const Instruction& i : filter) {
+        const bool accepts = i.code == (BPF_RET | BPF_K) && i.k != 0;
+        code.push_back({i.code, i.jt, i.jf, accepts ? kept : i.k});
+    }
+    if (filter.empty() && (!code.empty() || snaplen_ < unlimited))
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, kept));
     return code;
 }
 
-bool PacketSocket::attach(std::vector<sock_filter> program) noexcept {
+bool PacketSocket::attach(std::vector<sock_filter>& program) noexcept {
     const int ignored = 0; // but the kernel wants one
     if (program.empty())
         return ::setsockopt(fd(), SOL_SOCKET, SO_DETACH_FILTER, &ignored, sizeof ignored) == 0 || errno == ENOENT;
@@ -142,26 +145,38 @@ bool PacketSocket::attach(std::vector<sock_filter> program) noexcept {
     return ::setsockopt(fd(), SOL_SOCKET, SO_ATTACH_FILTER, &whole, sizeof whole) == 0;
 }
 
-void PacketSocket::attach_rejecting_all() {
-    if (!attach({BPF_STMT(BPF_RET | BPF_K, 0)}))
+void PacketSocket::attach_or_throw(std::vector<sock_filter>& program) {
+    if (!attach(program))
         throw Error::from_errno("attaching a filter on " + device_.name, errno);
 }
 
-bool PacketSocket::try_attach(const Filter* filter) noexcept {
-    // What libpcap compiled for a cooked header finds none in the kernel.
-    return (filter == nullptr || !cooked_) && attach(program(filter));
+// False: the kernel cannot run it.
+bool PacketSocket::attach_filter(const Filter& filter) {
+    std::optional<std::vector<Instruction>> code;
+    if (cooked_)
+        code = without_cooked_header(filter.program());
+    else
+        code.emplace(filter.program().begin(), filter.program().end());
+    if (!code)
+        return false;
+    std::vector<sock_filter> whole = program(*code);
+    if (!attach(whole))
+        return false;
+    attached_ = std::move(whole);
+    return true;
 }
 
-Place PacketSocket::set_filter(std::shared_ptr<const Filter> filter) {
+Place PacketSocket::set_filter(const std::shared_ptr<const Filter>& filter) {
     const std::lock_guard lock(mutex_);
     if (!fd_ || in_child())
         throw Error(Code::closed, "setting a filter: the capture of " + device_.name +
                                       (fd_ ? " belongs to the parent process" : " has ended"));
     settled_after_.store(forever, std::memory_order_release);
-    const bool in_kernel = try_attach(filter.get());
-    if (!in_kernel && !attach(program(nullptr)))
-        throw Error::from_errno("attaching a filter on " + device_.name, errno);
-    filter_ = in_kernel ? filter : nullptr;
+    const bool in_kernel = filter != nullptr && attach_filter(*filter);
+    if (!in_kernel) {
+        attached_ = program({});
+        attach_or_throw(attached_);
+    }
     if (started_) {
         wait_for_packets_under_way();
         read_counts();
@@ -185,10 +200,9 @@ void PacketSocket::bind() {
 
 void PacketSocket::start(const std::function<void()>& joining) {
     const std::lock_guard lock(mutex_);
-    if (joining)
-        attach_rejecting_all(); // a socket that is bound, but not yet in its fanout group, gets what others get, too
-    else if (!attach(program(filter_.get())))
-        throw Error::from_errno("attaching a filter on " + device_.name, errno);
+    // A socket that is bound, but not yet in its fanout group, gets what the others get, too: it rejects that.
+    std::vector<sock_filter> reject_all{BPF_STMT(BPF_RET | BPF_K, 0)};
+    attach_or_throw(joining ? reject_all : attached_);
     if (promisc_) {
         packet_mreq membership{};
         membership.mr_ifindex = device_.ifindex;
@@ -198,8 +212,7 @@ void PacketSocket::start(const std::function<void()>& joining) {
     bind();
     if (joining) {
         joining();
-        if (!attach(program(filter_.get())))
-            throw Error::from_errno("attaching a filter on " + device_.name, errno);
+        attach_or_throw(attached_);
     }
     started_ = true;
 }

@@ -5,19 +5,20 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/engine.hpp"
+#include "filter/filter.hpp"
 #include "linux/fd.hpp"
 #include "linux/fork_guard.hpp"
 #include "linux/hw_timestamps.hpp"
 #include "linux/netdevice.hpp"
-
-struct sock_filter;
 
 namespace wirepath {
 
@@ -54,7 +55,7 @@ class PacketSocket {
         set_bytes(option, &value, sizeof value, doing);
     }
 
-    Place set_filter(std::shared_ptr<const Filter> filter); // throws Error
+    Place set_filter(const std::shared_ptr<const Filter>& filter); // throws Error
     // Whether the filter now in force admitted every packet after the first `delivered`.
     bool settled(std::uint64_t delivered) const noexcept {
         return delivered >= settled_after_.load(std::memory_order_acquire);
@@ -79,10 +80,10 @@ class PacketSocket {
   private:
     void set_bytes(int option, const void* value, unsigned size, const char* doing);
     void choose_direction(const std::string& direction);
-    std::vector<sock_filter> program(const Filter* filter) const;
-    bool attach(std::vector<sock_filter> program) noexcept;
-    void attach_rejecting_all();
-    bool try_attach(const Filter* filter) noexcept;
+    std::vector<sock_filter> program(std::span<const Instruction> filter) const;
+    bool attach(std::vector<sock_filter>& program) noexcept;
+    void attach_or_throw(std::vector<sock_filter>& program);
+    bool attach_filter(const Filter& filter);
     void bind();
     void read_counts() noexcept;
 
@@ -97,7 +98,7 @@ class PacketSocket {
 
     std::mutex mutex_; // one thread at a time reads the kernel's counters, which clears them, or changes the filter
     bool started_ = false;
-    std::shared_ptr<const Filter> filter_; // attached
+    std::vector<sock_filter> attached_; // from start() on
     Counts counts_;
     std::atomic<std::uint64_t> settled_after_{0};
 };

@@ -412,6 +412,34 @@ def test_any(wire: Wire, sender: Sender, engine: str) -> None:
         assert packet.origlen == len(packet.data) == 64 - 14 + SLL2_BYTES
 
 
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+@pytest.mark.parametrize(
+    ("expression", "place", "count"),
+    [
+        ("udp dst port 53 and src host 10.77.0.1", "kernel", 10),
+        ("ip[8] = 64 and udp[4:2] = 30", "kernel", 20),
+        ("arp or ip6", "kernel", 0),
+        ("ether[0:2] = 0x0800", "kernel", 20),  # the header's protocol
+        ("udp and len = 70", "pipeline", 20),  # the kernel does not know the length with the header
+        ("ether[11] = 6", "pipeline", 20),  # nor the length of the address
+    ],
+)
+def test_filters_of_any(wire: Wire, sender: Sender, engine: str, expression: str, place: str, count: int) -> None:
+    with open_on(wire, engine, "any", filter=expression) as capture:
+        assert capture.filtered_by == place
+        sender.send(frame(number, port=53 if number % 2 else 80) for number in range(20))
+        assert len(packets(capture, count)) == count
+
+
+@pytest.mark.parametrize("engine", FANOUT_TAPS)
+@pytest.mark.parametrize("snaplen", [10, 20, 21, 48])
+def test_snaplen_of_any(wire: Wire, sender: Sender, engine: str, snaplen: int) -> None:
+    with open_on(wire, engine, "any", filter="udp", snaplen=snaplen) as capture:
+        sender.send([frame(7)])
+        (packet,) = packets(capture, 1)
+    assert (len(packet.data), packet.origlen) == (snaplen, 64 - 14 + SLL2_BYTES)
+
+
 @pytest.mark.parametrize("engine", TAPS)
 def test_loopback_once(wire: Wire, engine: str) -> None:
     """What is sent to lo comes back: it is shown once."""

@@ -170,6 +170,8 @@ std::uint64_t RingSource::push_packets(Batch& into, std::uint32_t count) noexcep
         if constexpr (cooked)
             prepend_header(at + header.tp_mac, from);
         packet.data = {at + header.tp_mac - added, header.tp_snaplen + added};
+        if constexpr (cooked)
+            packet.data = packet.data.first(std::min<std::size_t>(packet.data.size(), socket_.snaplen()));
         packet.origlen = header.tp_len + added;
         packet.ts = std::int64_t{header.tp_sec} * 1'000'000'000 + header.tp_nsec;
         const bool tagged = (status & TP_STATUS_VLAN_VALID) != 0;

@@ -25,7 +25,7 @@ class RingSource final : public Source {
     void set_row(std::uint16_t row) noexcept { info_.interface = row; }
     Interface interface() const { return socket_.interface(); }
 
-    Place set_filter(std::shared_ptr<const Filter> filter) override { return socket_.set_filter(std::move(filter)); }
+    Place set_filter(std::shared_ptr<const Filter> filter) override { return socket_.set_filter(filter); }
     bool filter_settled() const noexcept override { return socket_.settled(before_batch_); }
     void start() override;
     Status receive(Batch& into, std::chrono::nanoseconds timeout) noexcept override;
