@@ -28,36 +28,12 @@ enum LinkType : std::uint32_t {
     sll2 = 276
 };
 
-std::string_view interface_of_sll2(const View& packet, const Interface& interface) noexcept {
-    return packet.has(8) && interface.ifindex != 0 && packet.u32(4) == interface.ifindex
-               ? std::string_view(interface.name)
-               : std::string_view("?");
-}
-
-void put_link(Context& c, const View& view, const Packet& packet, const Interface& interface) noexcept {
-    switch (interface.linktype) {
-    case ether:
-        return ethernet(c, view, packet.vlan_tpid, packet.vlan_tci);
-    case sll:
-        return linux_cooked(c, view);
-    case sll2:
-        return linux_cooked2(c, view, interface_of_sll2(view, interface));
-    case raw:
-    case 12: // how some systems number LINKTYPE_RAW
-    case ipv4_only:
-    case ipv6_only:
-        return raw_ip(c, view);
-    case null:
-    case loop:
-        return loopback_family(c, view);
-    default:
-        c.out.put("linktype ", interface.linktype, ", length ", view.length);
-        return unknown_bytes(c, view);
-    }
-}
-
 const std::uint8_t* bytes_of(const Packet& packet) noexcept {
     return reinterpret_cast<const std::uint8_t*>(packet.data.data());
+}
+
+View view_of(const Packet& packet) noexcept {
+    return {bytes_of(packet), static_cast<std::uint32_t>(packet.data.size()), packet.origlen};
 }
 
 // The frame as it was on the wire, with the tag that its metadata holds.
@@ -93,6 +69,41 @@ bool check_lengths(Text& out, const Packet& packet) noexcept {
 
 LineDecoder::LineDecoder(const Style& style) : style_(style), clock_(style.time, style.nanoseconds) {}
 
+// What a Linux cooked header names by its index.
+std::string_view LineDecoder::sll2_interface(const Packet& packet, const Interface& interface) const noexcept {
+    const decode::View view = decode::view_of(packet);
+    if (!view.has(8))
+        return "?";
+    const std::uint32_t index = view.u32(4);
+    if (const auto known = names_.find(index); known != names_.end())
+        return known->second;
+    return index != 0 && index == interface.ifindex ? std::string_view(interface.name) : std::string_view("?");
+}
+
+void LineDecoder::put_link(decode::Context& c, const Packet& packet, const Interface& interface) const noexcept {
+    using namespace decode;
+    const View view = view_of(packet);
+    switch (interface.linktype) {
+    case ether:
+        return ethernet(c, view, packet.vlan_tpid, packet.vlan_tci);
+    case sll:
+        return linux_cooked(c, view);
+    case sll2:
+        return linux_cooked2(c, view, sll2_interface(packet, interface));
+    case raw:
+    case 12: // how some systems number LINKTYPE_RAW
+    case ipv4_only:
+    case ipv6_only:
+        return raw_ip(c, view);
+    case null:
+    case loop:
+        return loopback_family(c, view);
+    default:
+        c.out.put("linktype ", interface.linktype, ", length ", view.length);
+        return unknown_bytes(c, view);
+    }
+}
+
 void LineDecoder::put(Text& out, const Packet& packet, const Interface& interface) noexcept {
     ++number_;
     if (style_.numbers) {
@@ -104,8 +115,7 @@ void LineDecoder::put(Text& out, const Packet& packet, const Interface& interfac
         if (style_.interfaces)
             out.put(interface.name, ' ');
         decode::Context context{out, style_, conversations_};
-        const auto caplen = static_cast<std::uint32_t>(packet.data.size());
-        decode::put_link(context, {decode::bytes_of(packet), caplen, packet.origlen}, packet, interface);
+        put_link(context, packet, interface);
         out.unmute();
         put_dump(out, packet, interface.linktype, context.link_header_bytes);
     }

@@ -32,7 +32,7 @@ void bind_print(nb::module_& m) {
             "__init__",
             [](Print* at, int fd, bool json, bool data, std::string_view time, bool nanoseconds, bool link_header,
                std::uint8_t verbosity, bool quiet, bool absolute_seq, bool checksums, bool numbers, bool interfaces,
-               std::string_view dump, bool line_buffered) {
+               std::string_view dump, bool line_buffered, std::map<std::uint32_t, std::string> names) {
                 PrintOptions options;
                 options.format = json ? PrintOptions::Format::json : PrintOptions::Format::text;
                 options.style = {.time = one_of<TimeStyle>(time_styles, "time", time),
@@ -48,12 +48,13 @@ void bind_print(nb::module_& m) {
                 options.data = data;
                 options.line_buffered = line_buffered;
                 options.fd = fd;
+                options.names = std::move(names);
                 new (at) Print(std::make_unique<PrintSink>(options));
             },
             "fd"_a = 1, nb::kw_only(), "json"_a = false, "data"_a = false, "time"_a = "clock", "nanoseconds"_a = false,
             "link_header"_a = false, "verbosity"_a = 0, "quiet"_a = false, "absolute_seq"_a = false,
             "checksums"_a = true, "numbers"_a = false, "interfaces"_a = false, "dump"_a = "none",
-            "line_buffered"_a = false)
+            "line_buffered"_a = false, "names"_a = std::map<std::uint32_t, std::string>())
         .def_prop_ro("packets", [](Print& self) { return self.typed().packets(); });
 }
 

@@ -37,6 +37,7 @@ std::string in_json(const std::string& text) {
 
 PrintSink::PrintSink(const PrintOptions& options) : options_(options), decoder_(options.style), text_(enough + slack) {
     options_.line_buffered |= ::isatty(options_.fd) == 1;
+    decoder_.set_names(options_.names);
 }
 
 void PrintSink::begin(const Info& info) {

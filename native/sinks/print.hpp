@@ -16,10 +16,11 @@ namespace wirepath {
 struct PrintOptions {
     enum class Format : std::uint8_t { text, json };
     Format format = Format::text;
-    Style style;                // of text
-    bool data = false;          // JSON: the bytes, too, in hex
-    bool line_buffered = false; // nothing waits in our buffer; always so on a terminal
-    int fd = 1;                 // borrowed
+    Style style;                                // of text
+    bool data = false;                          // JSON: the bytes, too, in hex
+    bool line_buffered = false;                 // nothing waits in our buffer; always so on a terminal
+    int fd = 1;                                 // borrowed
+    std::map<std::uint32_t, std::string> names; // of interfaces by index, for a capture of `any`
 };
 
 class PrintSink : public Sink {

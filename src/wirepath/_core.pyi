@@ -289,6 +289,7 @@ class PrintSink(Sink):
         interfaces: bool = False,
         dump: str = "none",
         line_buffered: bool = False,
+        names: dict[int, str] = {},
     ) -> None:
         """What is not for JSON is as tcpdump's letters say.
 
@@ -307,6 +308,7 @@ class PrintSink(Sink):
             interfaces: name each packet's interface.
             dump: none, hex, hex_link, hex_ascii, hex_ascii_link, ascii or ascii_link (-x -xx -X -XX -A -AA).
             line_buffered: nothing waits in a buffer; always so on a terminal.
+            names: of interfaces by index, for a capture of `any`.
         """
 
     @property

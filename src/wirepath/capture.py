@@ -96,12 +96,16 @@ def _candidates(target: str, in_netns: bool) -> list[str]:
     fitting = [e for e in engines() if e.target == ("file" if is_file else "interface") and not e.takes_packets]
     usable = [e.name for e in fitting if e.usable]
     if not usable:
-        raise error(UnsupportedError, f"no engine can open {target} here", "; ".join(_why_not(e) for e in fitting))
+        raise error(UnsupportedError, f"no engine can open {target} here", _why_not(fitting))
     return usable
 
 
-def _why_not(engine: Engine) -> str:
-    return f"{engine.name}: {engine.reason}"
+def _why_not(fitting: list[Engine]) -> str:
+    """Each reason once, with those whose it is."""
+    names: dict[str, list[str]] = {}
+    for engine in fitting:
+        names.setdefault(engine.reason, []).append(engine.name)
+    return "; ".join(f"{', '.join(whose)}: {reason}" for reason, whose in names.items())
 
 
 def _is_file(target: str, in_netns: bool) -> bool:

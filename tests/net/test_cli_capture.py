@@ -29,8 +29,8 @@ LAST_LINES = ("captured", "received by filter", "dropped by kernel")
 class Capturing:
     """A capture that is under way: it has said that it listens."""
 
-    def __init__(self, wire: Wire, *args: object, links: int = 1, **how: Any) -> None:
-        at = ["--netns", wire.far.namespace.path, "-i", wire.far.name]
+    def __init__(self, wire: Wire, *args: object, links: int = 1, interfaces: bool = True, **how: Any) -> None:
+        at = ["--netns", wire.far.namespace.path, *(["-i", wire.far.name] if interfaces else [])]
         self.said: list[str] = []
         self._done = threading.Event()
         self._listening = threading.Event()
@@ -261,6 +261,12 @@ def test_several_interfaces_are_named(wire: Wire) -> None:
     capturing = Capturing(wire, "-i", "lo", "-c", 2, "-q", links=2)
     send(wire, 2)
     assert all(f" {wire.far.name} IP " in line for line in capturing.end().splitlines())
+
+
+def test_any_names_the_interface_of_each_packet(wire: Wire) -> None:
+    capturing = Capturing(wire, "-i", "any", "-c", 2, "-q", "-t", interfaces=False)
+    send(wire, 2)
+    assert all(line.startswith(f"{wire.far.name:<5} ") for line in capturing.end().splitlines())
 
 
 LETTERS = [

@@ -126,14 +126,16 @@ def _list_of_interface(targets: list[str], params: Mapping[str, Any]) -> None:
             print(f"  {describe(interface.linktype)}")
             return
         name = capture.engine
-    option = next((o for e in engines() if e.name == name for o in e.options if o.name == "timestamps"), None)
+    clocks = ("timestamps", "timestamp_type")
+    option = next((o for e in engines() if e.name == name for o in e.options if o.name in clocks), None)
     print(f"Time stamp types for {targets[0]} (use option -j to set):")
-    for choice in option.choices if option is not None else ("host",):
+    for choice in (option.choices if option is not None else ()) or ("host",):
         print(f"  {choice}")
 
 
 def _capture(targets: list[str], text: str, params: Mapping[str, Any]) -> int:
-    output = Output(params, interfaces=len(targets))
+    names = {row.ifindex: row.name for row in list_interfaces(params["netns"])} if "any" in targets else {}
+    output = Output(params, interfaces=len(targets), names=names)
     cpus = parse_cpus(params["cpus"])
     if params["write"] == "-" and sys.stdout.isatty():
         raise click.UsageError("-w -: the packets would go to the terminal. Pipe them to a program or into a file")
@@ -180,22 +182,32 @@ def _engine(params: Mapping[str, Any], options: dict[str, str]) -> Engine | None
         mapped = _letters(engine, params)
         if mapped is not None and set(options) | set(mapped) <= {option.name for option in engine.options}:
             options.update({**mapped, **options})
-            return engine if mapped or options or params["engine"] else None
-    if params["engine"] is not None and _letters(chosen[0], params) is None:
-        raise click.UsageError(f"the engine {params['engine']} has not all of what -B, -I, -j, -Q and -y ask for")
-    return chosen[0] if chosen else None
+            return engine if options or params["engine"] else None
+    if chosen and all(_letters(engine, params) is None for engine in chosen):
+        names = ", ".join(engine.name for engine in chosen)
+        raise click.UsageError(f"no engine has all of what -B, -I, -j, -Q and -y ask for. Asked: {names}")
+    return next((engine for engine in chosen if _letters(engine, params) is not None), None)
+
+
+LETTERS = (
+    ("direction", ("direction",)),
+    ("clock", ("timestamps", "timestamp_type")),
+    ("monitor", ("rfmon",)),
+    ("linktype", ("linktype",)),
+)
+"""A parameter, and how engines call the option that it is."""
 
 
 def _letters(engine: Engine, params: Mapping[str, Any]) -> dict[str, str] | None:
     """Options of this engine for -B -I -j -Q -y and --immediate-mode; None: it has not all of them."""
     names = {option.name: option for option in engine.options}
-    asked = {
-        "direction": params["direction"],
-        "timestamps": params["clock"],
-        "monitor": "on" if params["monitor"] else None,
-        "linktype": params["linktype"],
-    }
-    mapped = {name: value for name, value in asked.items() if value is not None}
+    mapped = {}
+    for letter, candidates in LETTERS:
+        if params[letter]:
+            name = next((name for name in candidates if name in names), None)
+            if name is None:
+                return None
+            mapped[name] = "on" if params[letter] is True else str(params[letter])
     if params["immediate"] and "immediate" in names:
         mapped["immediate"] = "on"
     elif params["immediate"] and "block_timeout_ms" in names:

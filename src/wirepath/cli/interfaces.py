@@ -27,6 +27,7 @@ class Listed(NamedTuple):
 
     name: str
     state: str
+    ifindex: int = 0
 
 
 def list_interfaces(netns: str | None) -> list[Listed]:
@@ -60,7 +61,7 @@ def print_interfaces(netns: str | None) -> None:
 
 def _interfaces_here() -> list[Listed]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asked:
-        return [Listed(name, _state(asked, name)) for _, name in socket.if_nameindex()]
+        return [Listed(name, _state(asked, name), index) for index, name in socket.if_nameindex()]
 
 
 def _state(asked: socket.socket, name: str) -> str:

@@ -53,6 +53,7 @@ class Output:
 
     params: Mapping[str, Any]
     interfaces: int = 1
+    names: dict[int, str] = field(default_factory=dict)
     seconds: float | None = None
     packets: int | None = None
     printname: str | None = None
@@ -117,7 +118,7 @@ class Output:
         if self.params["only_count"]:
             sinks.append(CountSink())
         elif not self.params["write"] or self.params["also_print"]:
-            self.printer = PrintSink(1, **print_style(self.params), interfaces=self.interfaces > 1)
+            self.printer = PrintSink(1, **print_style(self.params), interfaces=self.interfaces > 1, names=self.names)
             sinks.append(self.printer)
         return sinks[0] if len(sinks) == 1 else TeeSink(sinks)
 
