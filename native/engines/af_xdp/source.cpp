@@ -20,7 +20,8 @@ using std::chrono::nanoseconds;
 constexpr std::uint32_t spill_buffers = 32;
 constexpr std::size_t spill_bytes = 256 << 10; // a packet in the most fragments there can be takes a quarter
 constexpr std::uint32_t flow = 64;             // packets that gather show that more will come
-constexpr std::uint32_t ahead = 16;            // packets whose first bytes are fetched in advance
+constexpr nanoseconds shortest_gather = std::chrono::microseconds(20);
+constexpr std::uint32_t ahead = 16; // packets whose first bytes are fetched in advance
 
 bool goes_on(const xdp_desc& part) { return (part.options & uapi::xdp_pkt_contd) != 0; }
 
@@ -45,7 +46,8 @@ QueueSource::QueueSource(const Device& device, std::uint32_t queue, std::shared_
                          const Settings& settings, Info info)
     : device_(device), queue_(queue), settings_(settings), program_(std::move(program)), umem_(settings),
       socket_(device, queue, program_->native(), umem_, settings), spill_(spill_buffers, spill_bytes),
-      info_(std::move(info)), metadata_(program_->metadata()), enough_(std::max(1U, settings.ring_size / 8)) {
+      info_(std::move(info)), metadata_(program_->metadata()), gather_(settings.gather),
+      enough_(std::max(1U, settings.ring_size / 8)) {
     std::memcpy(mac_.data(), device.mac.data(), std::min(mac_.size(), device.mac.size()));
     describe();
 }
@@ -101,7 +103,7 @@ Status QueueSource::wait_for_packets(nanoseconds timeout) noexcept {
     const auto deadline = Steady::now() + timeout;
     const nanoseconds longest = timeout.count() < 0 ? settings_.gather : std::min(settings_.gather, timeout);
     const bool gather_first = flowing_ && !socket_.busy_polls();
-    if (gather_first)
+    if (gather_first && ring.available(enough_) < enough_)
         if (const Status status = gather(longest); status != Status::ok)
             return status;
     while (ring.available(enough_) == 0) {
@@ -119,13 +121,20 @@ Status QueueSource::wait_for_packets(nanoseconds timeout) noexcept {
 }
 
 // Waking up for every few packets would cost more than receiving them. While they flow, nobody waits on the socket, so
-// that the kernel has nobody to wake at the first one.
+// that the kernel has nobody to wake at the first one. How long depends on what came the last time: the ring is not to
+// get more than a quarter full.
 Status QueueSource::gather(nanoseconds limit) noexcept {
+    limit = std::min(limit, gather_);
     if (limit.count() == 0)
         return Status::ok;
     short unused = 0;
     waits_.add(1);
     const Status status = interrupt_.wait(-1, limit, unused);
+    const std::uint32_t there = socket_.received().available(UINT32_MAX);
+    if (there > settings_.ring_size / 4)
+        gather_ = std::min(std::max<nanoseconds>(gather_ / 2, shortest_gather), settings_.gather);
+    else if (there < settings_.ring_size / 16)
+        gather_ = std::min(gather_ * 2, settings_.gather);
     return status == Status::timeout ? Status::ok : status;
 }
 

@@ -67,9 +67,10 @@ class QueueSource final : public Source {
     Info info_;
     Mac mac_{}; // of lo: zeros, as in its frames
     bool metadata_;
-    std::uint32_t enough_;  // packets that are not worth waiting for more
-    std::uint32_t due_ = 0; // packets that were there at the last wait and are still to be delivered
-    bool flowing_ = false;  // there were many
+    std::chrono::nanoseconds gather_; // for how long to let packets gather the next time
+    std::uint32_t enough_;            // packets that are not worth waiting for more
+    std::uint32_t due_ = 0;           // packets that were there at the last wait and are still to be delivered
+    bool flowing_ = false;            // there were many
     bool link_gone_ = false;
     std::optional<Error> fault_;
 
