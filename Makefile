@@ -89,6 +89,11 @@ fuzz: ## run each fuzzer for SECONDS=60 (ARGS="pcapng" chooses)
 	@tools/packages build fuzz
 	@tools/fuzz $(or $(SECONDS),60) $(ARGS)
 
+.PHONY: bench
+bench: setup ## figures beside tcpdump, dumpcap, pcapy-ng, … (ARGS="--quick", "--only offline", "--record")
+	@tools/packages build bench
+	@$(BIN)/python -m bench $(ARGS)
+
 .PHONY: dist
 dist: $(VENV)/dist-ready ## sdist and wheel into dist/, the wheel tried in an environment of its own
 	@tools/packages build
