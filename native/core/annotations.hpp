@@ -13,7 +13,10 @@ namespace wirepath {
 struct Annotation {
     enum class Kind : std::uint8_t {
         packet_option, // option `type` of packet `row`; bytes: its value
-        block,   // pcapng block `type` that stood before packet `row` (row == size(): after the last); bytes: its body
+        // pcapng block `type` that stood before packet `row` (row == size(): after the last); bytes: its body. Of an
+        // interface description they are the interface's row of the interface table instead, 32 bits; interface
+        // statistics begin with such a row, have their times in ns, and are in this machine's byte order.
+        block,
         section, // a section began before packet `row`; bytes: its options, as they stood (padded TLVs)
     };
     Kind kind;

@@ -38,10 +38,10 @@ void Reader::prime() {
         status = more(format_->needed(), std::chrono::nanoseconds(0));
     }
     if (step == Step::bad && chunk_.used == 0)
-        throw *fault_;
+        throw Error(*fault_);
     fault_.reset(); // later damage is found again, in its turn
     if (status == Status::error)
-        throw input_.fault();
+        throw Error(input_.fault());
     if (status == Status::end_of_file && chunk_.used == 0 && !options_.follow)
         throw cut_short();
 }

@@ -18,7 +18,10 @@ class Gathering {
     Summary run(const std::function<bool()>& go_on) {
         constexpr auto tick = std::chrono::milliseconds(100);
         Status status = Status::ok;
-        while ((status == Status::ok || status == Status::timeout) && (summary_.complete = go_on())) {
+        while (status == Status::ok || status == Status::timeout) {
+            summary_.complete = go_on();
+            if (!summary_.complete)
+                break;
             status = reader_.receive(batch_, tick);
             if (status == Status::ok)
                 add_batch();

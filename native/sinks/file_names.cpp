@@ -37,14 +37,13 @@ std::size_t extension_of(const std::string& path) {
 }
 
 std::string FileNames::next(std::time_t now, bool by_time) {
-    const std::string name =
-        naming_.style == FileNaming::Style::tcpdump ? tcpdump_name(now, by_time) : dumpcap_name(now);
+    std::string name = naming_.style == FileNaming::Style::tcpdump ? tcpdump_name(now, by_time) : dumpcap_name(now);
     begun_ = true;
     return name;
 }
 
 std::string FileNames::tcpdump_name(std::time_t now, bool by_time) {
-    const std::string name = naming_.timed ? formatted(base_, now) : base_;
+    std::string name = naming_.timed ? formatted(base_, now) : base_;
     if (!naming_.numbered)
         return name;
     if (begun_)
