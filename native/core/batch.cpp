@@ -45,10 +45,4 @@ void Batch::release() noexcept {
     annotations_.clear();
 }
 
-Packet Batch::operator[](std::uint32_t row) const noexcept {
-    const Columns& c = *columns_.operator->();
-    return {data(row),    c.origlen[row],  c.ts[row],        c.interface[row],
-            c.queue[row], c.vlan_tci[row], c.vlan_tpid[row], c.flags[row]};
-}
-
 } // namespace wirepath

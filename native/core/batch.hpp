@@ -111,4 +111,10 @@ inline void Batch::push(const Packet& packet) noexcept {
     to.flags[row] = packet.flags;
 }
 
+inline Packet Batch::operator[](std::uint32_t row) const noexcept {
+    const Columns& c = *columns_.operator->();
+    return {data(row),    c.origlen[row],  c.ts[row],        c.interface[row],
+            c.queue[row], c.vlan_tci[row], c.vlan_tpid[row], c.flags[row]};
+}
+
 } // namespace wirepath
