@@ -21,10 +21,8 @@ class Text {
             *at_++ = c;
     }
     void put(std::string_view text) noexcept {
-        if (make_room(text.size())) {
-            std::memcpy(at_, text.data(), text.size());
-            at_ += text.size();
-        }
+        if (make_room(text.size())) // an empty view may point nowhere, which memcpy must not be given
+            at_ += text.empty() ? 0 : (std::memcpy(at_, text.data(), text.size()), text.size());
     }
     void decimal(std::uint64_t value) noexcept;
     void decimal(std::uint64_t value, unsigned width, char fill) noexcept; // at least that wide
