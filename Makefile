@@ -47,7 +47,7 @@ run: setup ## the main job on real traffic: a private lab, or IFACE=eth0 SECONDS
 .PHONY: test
 test: setup ## pass the tests (ARGS="-k replay" chooses)
 	@tools/packages test
-	@$(if $(NAMESPACE),echo "Not root: testing in a user namespace. What the kernel refuses there is skipped, and named.")
+	@$(if $(NAMESPACE),echo "Not root: testing in a user namespace. What the kernel refuses there is skipped by name.")
 	@$(NAMESPACE) $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: soak
