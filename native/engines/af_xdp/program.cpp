@@ -210,8 +210,10 @@ void Program::tell(const Settings& settings, TagSource tags) {
     metadata_ = settings.xdp_timestamps || tags != TagSource::nowhere;
     granted_.push_back({"vlan_tags", "kept", std::string(in_words(tags))});
     if (tags == TagSource::nowhere)
-        notes_.push_back("VLAN tags that the NIC or the sender keeps beside the bytes are lost: this kernel or driver "
-                         "has no way to read them from XDP. ethtool -K IFACE rxvlan off leaves them in the bytes");
+        notes_.push_back("VLAN tags that the NIC or the sender keeps beside the bytes are lost, since this kernel or "
+                         "driver does not show them to XDP: " +
+                         std::string(native_ ? "xdp_mode=generic keeps them, and " : "") +
+                         "ethtool -K IFACE rxvlan off leaves them in the bytes");
 }
 
 void Program::take_queue(std::uint32_t queue, int socket) {
