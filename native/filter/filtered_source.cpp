@@ -107,6 +107,8 @@ Status FilteredSource::receive(Batch& into, std::chrono::nanoseconds timeout) no
     const auto start = Steady::now();
     for (auto left = timeout;;) {
         const Status status = source_->receive(into, left);
+        if (status == Status::interrupted && !asked_to_end_.exchange(false, std::memory_order_relaxed))
+            continue; // forgotten
         if (status != Status::ok)
             return status;
         adopt_new_filter();

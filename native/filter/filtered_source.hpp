@@ -29,7 +29,12 @@ class FilteredSource {
     const Info& info() const noexcept { return source_->info(); }
     void start() { source_->start(); }
     Status receive(Batch& into, std::chrono::nanoseconds timeout) noexcept;
-    void interrupt() noexcept { source_->interrupt(); }
+    void interrupt() noexcept {
+        asked_to_end_.store(true, std::memory_order_relaxed);
+        source_->interrupt();
+    }
+    // Of an interrupt() that ended nothing: the next receive() is not to end for it.
+    void forget_interrupt() noexcept { asked_to_end_.store(false, std::memory_order_relaxed); }
     void stop() noexcept { source_->stop(); }
     // `filtered` is known only if all that was rejected was rejected here.
     Stats stats();
@@ -52,6 +57,7 @@ class FilteredSource {
     std::atomic<std::uint32_t> generation_{0};
     std::atomic<Place> place_{Place::none};
     std::atomic<bool> rejects_uncounted_{false};
+    std::atomic<bool> asked_to_end_{false};
 
     // The receiving thread's own.
     std::uint32_t adopted_ = 0;

@@ -109,6 +109,8 @@ void Pipeline::join() noexcept {
     for (std::thread& thread : threads_)
         thread.join();
     threads_.clear();
+    for (const auto& source : capture_.sources())
+        source->forget_interrupt(); // who was awake already did not need it, and may be received from again
 }
 
 // The first reason stands. Every waiting thread is woken to see it.

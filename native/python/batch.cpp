@@ -13,7 +13,7 @@ namespace {
 template <typename T>
 using Column = nb::ndarray<nb::numpy, const T, nb::ndim<1>, nb::c_contig>;
 using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using RowNumbers = nb::ndarray<const std::uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using RowNumbers = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <typename Owner>
 nb::capsule owning(Owner owner) {
@@ -92,14 +92,19 @@ PyBatch with_rows(const PyBatch& self, std::span<const std::uint32_t> rows) {
     auto state = std::make_shared<BatchState>(
         Batch(std::max<std::uint32_t>(1, static_cast<std::uint32_t>(rows.size()))), self.state().interfaces);
     state->batch.begin(base.data(), base.size(), std::move(lease));
-    for (const std::uint32_t row : rows) {
-        checked_row(self.batch(), row);
+    for (const std::uint32_t row : rows)
         state->batch.push(self.batch()[row]);
-    }
     return PyBatch(std::move(state));
 }
 
-PyBatch take(const PyBatch& self, const RowNumbers& rows) { return with_rows(self, {rows.data(), rows.size()}); }
+PyBatch take(const PyBatch& self, const nb::object& rows) { // whatever numpy makes an array of
+    const nb::object array = nb::module_::import_("numpy").attr("asarray")(rows, "int64");
+    const auto numbers = nb::cast<RowNumbers>(array);
+    std::vector<std::uint32_t> checked;
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+        checked.push_back(checked_row(self.batch(), numbers.data()[i]));
+    return with_rows(self, checked);
+}
 
 PyBatch where(const PyBatch& self, const Mask& mask) {
     if (mask.size() != self.batch().size())

@@ -48,7 +48,11 @@ void make_tee(PySinkOf<TeeSink>* at, const std::vector<PySink*>& sinks) {
 } // namespace
 
 void bind_sinks(nb::module_& m) {
-    nb::class_<PySink>(m, "Sink").def("write", &PySink::write, "batch"_a).def("close", &PySink::close);
+    nb::class_<PySink>(m, "Sink")
+        .def("write", &PySink::write, "batch"_a)
+        .def("close", &PySink::close)
+        .def("__enter__", [](nb::handle_t<PySink> self) { return nb::borrow(self); })
+        .def("__exit__", [](PySink& self, const nb::args&) { self.close(); });
     nb::class_<PySinkOf<TeeSink>, PySink>(m, "TeeSink").def("__init__", &make_tee, "sinks"_a, nb::keep_alive<1, 2>());
     nb::class_<PySinkOf<CountSink>, PySink>(m, "CountSink")
         .def("__init__", [](PySinkOf<CountSink>* at) { new (at) PySinkOf<CountSink>(std::make_unique<CountSink>()); })

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 class WirepathError(Exception):
     doing: str
@@ -154,8 +154,8 @@ class Batch:
     def where(self, mask: NDArray[np.bool_]) -> Batch:
         """The rows where the mask is true, over the same payload."""
 
-    def take(self, rows: NDArray[np.uint32]) -> Batch:
-        """These rows, in this order, over the same payload."""
+    def take(self, rows: ArrayLike) -> Batch:
+        """These rows, in this order, over the same payload; a negative one counts from the end."""
 
     def copy(self) -> Batch:
         """A batch in memory of its own."""
@@ -202,6 +202,10 @@ class Sink:
 
     def close(self) -> None:
         """Complete it. Closing twice does nothing."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *raised: object) -> None:
+        """Close it."""
 
 class CountSink(Sink):
     """Counts packets, and keeps nothing."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Capture", "open"]
 
 Target = str | os.PathLike[str]
+_most_snaplen = 262144
 
 
 def open(  # noqa: A001 (wp.open, as in gzip.open)
@@ -42,7 +43,7 @@ def open(  # noqa: A001 (wp.open, as in gzip.open)
             the interface: write ``./eth0`` for the file.
         engine: None chooses the best usable one that leaves the packets to the host; ``capture.engine`` says which.
         filter: a pcap-filter(7) expression; empty: every packet.
-        snaplen: bytes of each packet that are kept.
+        snaplen: bytes of each packet that are kept, 262144 at most; 0: as many.
         promisc: receive what is for other hosts, too.
         netns: the network namespace of the interface: a name (ip-netns(8)), a path or a process id.
         take: let an engine that takes packets from the host do so on the interface of the default route.
@@ -54,12 +55,25 @@ def open(  # noqa: A001 (wp.open, as in gzip.open)
         OptionError, FilterError, UnsupportedError, BusyError, RefusedError, FileFormatError: as their names say.
     """
     targets = [target] if isinstance(target, str | os.PathLike) else list(target)
-    if not targets:
+    if not targets or not all(os.fspath(one) for one in targets):
         raise error(OptionError, "opening nothing", "Name an interface or a file")
+    if not 0 <= snaplen <= _most_snaplen:
+        raise error(OptionError, f"snaplen cannot be {snaplen}", f"It is 1 to {_most_snaplen} bytes; 0: all of them")
     core = _core.Capture(netns or "")
+    snaplen = snaplen or _most_snaplen
     words = {name: _word(value) for name, value in options.items()}
     for one in targets:
-        _add(core, os.fspath(one), engine, filter, snaplen, promisc, words, take, in_netns=netns is not None)
+        _add(
+            core,
+            os.fspath(one),
+            engine,
+            filter,
+            snaplen or _most_snaplen,
+            promisc,
+            words,
+            take,
+            in_netns=netns is not None,
+        )
     core.start()
     return Capture(core)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wirepath import _core
 from wirepath.capture import Capture
+from wirepath.errors import OptionError, error
 from wirepath.stats import Stats
 
 __all__ = ["Run", "run"]
@@ -43,16 +44,19 @@ def run(
     Args:
         capture: what to read; it stays open.
         sink: a writer, or another sink. It is complete when this returns.
-        count: end after so many packets.
+        count: end after so many packets. What several sources had read ahead by then is not delivered again.
         seconds: end after so long.
         cpus: pin the receiving threads to these CPUs, in turn.
         ordered: merge several sources by time.
         progress: called about ten times a second with packets and bytes so far; returning True ends the run.
 
     Raises:
+        OptionError: count or seconds is negative, or there is no such CPU.
         KeyboardInterrupt: or what else a signal handler raises, after the sink was ended.
         NoSpaceError, InterfaceGoneError, …: what ended the run, after the sink was ended.
     """
+    if (count is not None and count < 0) or (seconds is not None and seconds < 0):
+        raise error(OptionError, "running for less than nothing", "count and seconds are 0 or more; None: without end")
     pipeline = _core.Pipeline(capture._core, sink, count, seconds, list(cpus), ordered)  # noqa: SLF001
     pipeline.start()
     try:

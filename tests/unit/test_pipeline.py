@@ -108,3 +108,38 @@ def test_one_receiver_at_a_time(tmp_path: Path) -> None:
 def test_cpu_affinity_names_the_cpu_that_is_not_there(tmp_path: Path) -> None:
     with wp.open(write_pcap(tmp_path / "a.pcap", [1])) as capture, pytest.raises(wp.OptionError, match="CPU 999"):
         wp.run(capture, wp.CountSink(), cpus=[999])
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_capture_can_be_received_from_after_a_run(two_files: list[Path], files: int) -> None:
+    with wp.open(two_files[:files]) as capture:
+        wp.run(capture, wp.CountSink(), count=10)
+        rest = wp.run(capture, wp.CountSink())
+        assert rest.end == "end_of_file"  # not interrupted by what ended the run before
+
+
+def test_iteration_goes_on_after_a_run(tmp_path: Path) -> None:
+    path = write_pcap(tmp_path / "a.pcap", list(range(20_000)))
+    with wp.open(path) as capture:
+        wp.run(capture, wp.CountSink(), count=1)
+        assert sum(len(batch) for batch in capture) > 10_000
+
+
+def test_nonsense_is_refused(two_files: list[Path]) -> None:
+    with pytest.raises(wp.OptionError, match="snaplen cannot be -1"):
+        wp.open(two_files[0], snaplen=-1)
+    with pytest.raises(wp.OptionError, match="opening nothing"):
+        wp.open("")
+    with wp.open(two_files[0]) as capture, pytest.raises(wp.OptionError, match="0 or more"):
+        wp.run(capture, wp.CountSink(), seconds=-1)
+
+
+def test_a_writer_in_a_with_statement_is_complete_after_it(two_files: list[Path], tmp_path: Path) -> None:
+    with wp.open(two_files[0]) as capture, wp.PcapngWriter(tmp_path / "copy.pcapng") as writer:
+        for batch in capture:
+            writer.write(batch.take([0, -1]))
+    with pytest.raises(wp.ClosedError):
+        writer.write(batch.copy())
+    times = [packet.ts for packet in wp.open(tmp_path / "copy.pcapng").packets()]
+    assert times[0] == 0
+    assert times[-1] == 39_998_000
