@@ -245,6 +245,26 @@ def test_privileges_drop_and_rotation_goes_on(wire: Wire) -> None:
         shutil.rmtree(directory)
 
 
+def test_an_interface_that_vanishes_is_an_error_with_the_counts(wire: Wire, tmp_path: Path) -> None:
+    capturing = Capturing(wire, "-w", tmp_path / "x.pcapng", "--stats-json", tmp_path / "stats.json")
+    send(wire, 5)
+    time.sleep(0.3)
+    wire.far.delete()
+    capturing.end(status=1)
+    assert capturing.counts()[0] == 5
+    assert wire.far.name in capturing.said[-1]
+    assert json.loads((tmp_path / "stats.json").read_text())["end"] == "fault"
+    assert packets_in(tmp_path / "x.pcapng") == 5
+
+
+def test_a_full_disk_is_an_error_with_the_counts(wire: Wire) -> None:
+    capturing = Capturing(wire, "-U", "-w", "/dev/full")
+    send(wire, 5)
+    capturing.end(status=1)
+    assert capturing.counts()[0] == 0
+    assert "No space left" in capturing.said[-1]
+
+
 def test_json_statistics_and_direction(wire: Wire, tmp_path: Path) -> None:
     stats = tmp_path / "stats.json"
     capturing = Capturing(wire, "-Q", "in", "--json", "-x", "-c", 3, "--stats-json", stats, "udp")

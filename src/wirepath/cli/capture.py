@@ -20,6 +20,8 @@ from wirepath.cli.output import Output, drop_privileges
 from wirepath.cli.params import capture_words, engine_options, file_options, input_options, print_options
 from wirepath.cli.running import closing_lines, run_to_end, save_statistics
 from wirepath.engines import Engine, engines
+from wirepath.errors import WirepathError
+from wirepath.pipeline import Run
 from wirepath.stats import Stats
 
 __all__ = ["command", "filter_text", "parse_cpus"]
@@ -144,12 +146,18 @@ def _capture(targets: list[str], text: str, params: Mapping[str, Any]) -> int:
         if params["user"]:
             drop_privileges(params["user"])
         _banner(capture, params)
-        result = run_to_end(capture, output, ordered=params["ordered"], cpus=cpus, report=_report)
+        fault = None
+        try:
+            result = run_to_end(capture, output, ordered=params["ordered"], cpus=cpus, report=_report)
+        except WirepathError as error:  # what was captured before it counts
+            fault, result = error, Run("fault", output.packets_out, 0, 0, 0, capture.stats())
         seconds = time.monotonic() - started
     if params["only_count"]:
         print(f"{result.packets} packet{'' if result.packets == 1 else 's'}")
     _report(result.packets, result.stats)
     save_statistics(params["stats_file"], capture, result, seconds)
+    if fault is not None:
+        raise fault
     return EXIT_DROPPED if params["fail_on_drop"] and result.stats.dropped else 0
 
 
