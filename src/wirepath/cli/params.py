@@ -194,10 +194,8 @@ def file_options(function: F) -> F:
                 "--flush",
                 "flush_seconds",
                 type=click.FloatRange(min=0),
-                default=1.0,
-                show_default=True,
                 metavar="SECONDS",
-                help="What was captured is in the file after so long.",
+                help="What was captured is in the file after so long: 1 by default, 0.01 for a pipe.",
             ),
             click.option(
                 "-Z",
