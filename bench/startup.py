@@ -16,7 +16,7 @@ def run(repetitions: int) -> Section:
     found = interleaved(
         {
             "import numpy": _command(python, "-c", "import numpy"),
-            "import wirepath": _command(python, "-c", "import wirepath"),
+            "import numpy, wirepath": _command(python, "-c", "import numpy, wirepath"),
             "wirepath --help": _command(python, "-m", "wirepath", "--help"),
         },
         repetitions,
@@ -26,7 +26,7 @@ def run(repetitions: int) -> Section:
     section.tables.append(
         Table("start to end of the process", ("command", "time"), [(name, str(of)) for name, of in found.items()])
     )
-    added = found["import wirepath"].median - found["import numpy"].median
+    added = found["import numpy, wirepath"].median - found["import numpy"].median
     section.goals.append(Goal("import wirepath, over numpy's own", added, 60, False, "ms"))
     section.goals.append(Goal("wirepath --help", found["wirepath --help"].median, 300, False, "ms"))
     return section
