@@ -10,8 +10,9 @@ VENV := .venv
 BUILD := build/dev
 BIN := $(VENV)/bin
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
-# Who is not root may still have a network of their own, where the kernel allows it.
-NAMESPACE = $(shell [ $$(id -u) -eq 0 ] || ! unshare -Urn true 2>/dev/null || echo unshare -Urn)
+# Who is not root may still have a network of their own, where the kernel allows it. They keep their name there: pytest
+# names its directory in /tmp by it.
+NAMESPACE = $(shell [ $$(id -u) -eq 0 ] || ! unshare -Urn true 2>/dev/null || echo LOGNAME=$$(id -un) unshare -Urn)
 # With what pyproject.toml says under [build-system] in the environment, pip need not make one of its own at each build.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 THREADED := pipeline or workers or run or thread or interrupt or under_load or while_receiving or backpressure
