@@ -22,7 +22,7 @@ class Gzip final : public Compressor {
     ~Gzip() override { ::deflateEnd(&stream_); }
 
     void run(std::span<const std::byte> from, Mode mode, std::vector<std::byte>& to) override {
-        const int flush = mode == Mode::gather ? Z_NO_FLUSH : mode == Mode::flush ? Z_SYNC_FLUSH : Z_FINISH;
+        const int flush = mode == Mode::flush ? Z_SYNC_FLUSH : Z_FINISH;
         stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(from.data()));
         stream_.avail_in = static_cast<uInt>(from.size()); // a record is no larger than Format::max_record
         do {
@@ -52,9 +52,7 @@ class Zstd final : public Compressor {
     }
 
     void run(std::span<const std::byte> from, Mode mode, std::vector<std::byte>& to) override {
-        const ZSTD_EndDirective directive = mode == Mode::gather  ? ZSTD_e_continue
-                                            : mode == Mode::flush ? ZSTD_e_flush
-                                                                  : ZSTD_e_end;
+        const ZSTD_EndDirective directive = mode == Mode::flush ? ZSTD_e_flush : ZSTD_e_end;
         ZSTD_inBuffer in = {from.data(), from.size(), 0};
         for (std::size_t left = 1; left != 0 || in.pos < in.size;) {
             const std::size_t used = to.size(), step = ::ZSTD_CStreamOutSize();
@@ -64,8 +62,6 @@ class Zstd final : public Compressor {
             if (::ZSTD_isError(left) != 0)
                 throw Error(Code::system, std::string("zstd: ") + ::ZSTD_getErrorName(left));
             to.resize(used + out.pos);
-            if (mode == Mode::gather && in.pos == in.size)
-                return; // what is left may stay inside
         }
     }
 

@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::size_t buffer_bytes = 256 * 1024;
 constexpr std::size_t least_record = 16;
-// A complete stream each so many bytes: what a full disk costs of a compressed file is at most this.
-constexpr std::uint64_t member_bytes = std::uint64_t{4} << 20;
+// Less than this is flushed as a part of a compressed stream, more as a complete one: what a full disk costs of a
+// compressed file is what came since the last complete one.
+constexpr std::uint64_t least_member_bytes = 64 * 1024;
 
 Fd open_output(const std::string& path) {
     if (path == "-" && ::isatty(STDOUT_FILENO) != 0)
@@ -46,7 +47,7 @@ Output::Output(std::string path, Compression compression, int level)
 }
 
 bool Output::make_room(std::size_t bytes) noexcept {
-    if (status_ != Status::ok || pass_on(Compressor::Mode::gather) != Status::ok)
+    if (status_ != Status::ok || pass_on(Compressor::Mode::finish) != Status::ok)
         return false;
     if (bytes <= buffer_.size())
         return true;
@@ -96,14 +97,13 @@ void Output::pass_on_or_throw(Compressor::Mode mode) {
         write_all(std::span(buffer_).first(used_));
         written_ = taken_;
     } else {
-        const bool enough = taken_.bytes - at_member_.bytes >= member_bytes;
-        if (enough)
+        // The first is complete, however small, so that whatever happens something can be read.
+        if (at_member_.bytes == 0 || taken_.bytes - at_member_.bytes >= least_member_bytes)
             mode = Compressor::Mode::finish;
         compressed_.clear();
         compressor_->run(std::span(buffer_).first(used_), mode, compressed_);
         write_all(compressed_);
-        if (mode != Compressor::Mode::gather)
-            written_ = taken_;
+        written_ = taken_;
         if (mode == Compressor::Mode::finish) {
             at_member_ = taken_;
             member_end_ = file_end_;

@@ -22,7 +22,6 @@ enum class Compression : std::uint8_t { none, gzip, zstd };
 class Compressor {
   public:
     enum class Mode : std::uint8_t {
-        gather, // as the compressor likes
         flush,  // all that was given can be decompressed
         finish, // and is a stream that is complete; what follows begins another
     };

@@ -100,8 +100,8 @@ void FileSink::open_next(bool by_time) {
     flush_after_ = options_.packet_buffered ? 0ms : options_.flush_after.value_or(output_->regular() ? 1000ms : 10ms);
     last_flush_ = Steady::now();
     encoder_->begin(*output_);
-    if (!output_->regular())
-        output_->flush(); // the reader at the other end may start
+    if (!output_->regular() || *options_.compression != files::Compression::none)
+        output_->flush(); // the reader at the other end may start; a compressed header is a stream of its own
 }
 
 Status FileSink::consume(const Batch& batch, Rows rows) noexcept {

@@ -76,14 +76,14 @@ def test_others_decompress_it(tmp_path: Path, source: Path, compression: str, to
     assert len(out.read_bytes()) < len(plain) / 2
 
 
-def test_much_is_compressed_in_streams_that_are_each_complete(tmp_path: Path) -> None:
+def test_much_is_compressed_in_streams_that_are_complete_each(tmp_path: Path) -> None:
     records = [Record(i, os.urandom(50_000)) for i in range(200)]
     source = tmp_path / "source"
     source.write_bytes(cf.pcap(records, magic=cf.PCAP_NS))
     write(source, wp.PcapWriter(tmp_path / "a.gz", level=1))
     raw = (tmp_path / "a.gz").read_bytes()
     assert gzip.decompress(raw) == source.read_bytes()
-    assert raw.count(b"\x1f\x8b\x08\0\0\0\0\0") >= 2
+    assert raw.count(b"\x1f\x8b\x08\0\0\0\0\0") >= 8
     assert read(tmp_path / "a.gz") == whole(records)
 
 
@@ -223,16 +223,13 @@ def test_what_was_written_is_readable_after_the_flush(
     source = feed(writer)
     source.pipe.write(b"".join(PIECES[:8]))
     assert until(lambda: writer.packets == 7)
+    source.pipe.write(b"".join(PIECES[8:18]))
+    assert until(lambda: writer.packets == 17)
     (tmp_path / "copy").write_bytes(out.read_bytes())  # as a kill -9 would leave it
-    with wp.open(tmp_path / "copy") as capture:
-        batch = capture.receive()
-        assert batch is not None
-        assert len(batch) == 7
-        if compression == "none":
-            assert capture.receive() is None
-        else:
-            with pytest.raises(wp.FileFormatError, match="before its end mark"):
-                capture.receive()
+    summary = wp.summarize(tmp_path / "copy")
+    assert summary.packets == 17
+    assert (summary.damage is None) == (compression == "none")
+    assert compression == "none" or "before its end mark" in str(summary.damage)
 
 
 def test_a_second_passes_before_the_flush_by_default(tmp_path: Path, feed: Callable[[wp.FileSink], Feed]) -> None:
@@ -361,8 +358,6 @@ def test_a_full_disk(
     source = tmp_path / "source"
     source.write_bytes(cf.pcap(records, magic=cf.PCAP_NS))
     (small_disk / "ballast").write_bytes(bytes(100_000))
-    if compression != "none":  # a complete stream of four MiB, and then no room for the next one
-        subprocess.run(["mount", "-o", "remount,size=6m", small_disk], check=True)
     sink = writer(small_disk / "out", compression=compression)
     with wp.open(source) as capture, pytest.raises(wp.NoSpaceError, match="No space left") as raised:
         wp.run(capture, sink)
@@ -371,7 +366,7 @@ def test_a_full_disk(
     found = read(small_disk / "out")  # no damage: it ends with a whole packet
     assert found == whole(records)[: len(found)]
     assert len(found) == sink.packets == sink.files_done[0][1]
-    assert len(found) > (80 if compression == "none" else 350)
+    assert len(found) > (80 if compression == "none" else 50)
     if compression == "none":
         assert (small_disk / "out").stat().st_size == sink.bytes
         assert sink.bytes > 1024 * 1024 - 100_000 - size - 3 * 4096
