@@ -28,7 +28,9 @@ struct Info {
     std::shared_ptr<InterfaceTable> interfaces; // shared with the other sources of the capture
     std::uint16_t interface = 0;                // the one of this source, where there is one
     std::uint16_t queue = 0;                    // the receive queue or fanout member
-    int fd = -1;                    // readable when receive() has something; -1: none (a file, a spinning engine)
+    // Readable when receive() has something; to be waited for only after receive() came back with timeout, since some
+    // tell of what is new and not of what is left. -1: none (a file, a spinning engine).
+    int fd = -1;
     bool takes_packets = false;     // what is captured does not reach the host's network stack
     std::vector<std::string> notes; // what the user should know: queues that are not covered, GRO is on, …
 };

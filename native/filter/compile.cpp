@@ -94,11 +94,23 @@ Handle open_live(const std::string& interface, std::uint32_t snaplen) {
     libpcap().set_snaplen(handle.get(), static_cast<int>(snaplen));
     libpcap().set_buffer_size(handle.get(), 1 << 16);
     libpcap().set_immediate_mode(handle.get(), 1);
-    if (const int result = libpcap().activate(handle.get()); result < 0)
-        throw Error(result == PCAP_ERROR_PERM_DENIED ? Code::permission : Code::system,
-                    "compiling a filter for " + interface + ": " + libpcap().statustostr(result) + " " +
-                        libpcap().geterr(handle.get()));
+    const int result = libpcap().activate(handle.get());
+    if (result == PCAP_ERROR_PERM_DENIED)
+        throw Error(Code::permission, "compiling a filter that asks for VLAN tags or directions, for " + interface, 0,
+                    "This needs CAP_NET_RAW: libpcap opens the interface for it. Keep the capability, or set the "
+                    "filter before privileges are dropped");
+    if (result < 0)
+        throw Error(Code::system, "compiling a filter for " + interface + ": " + libpcap().statustostr(result) + " " +
+                                      libpcap().geterr(handle.get()));
     return handle;
+}
+
+// Whether a live handle compiles it otherwise than a dead one.
+bool asks_for_metadata(std::string_view text) {
+    for (const std::string_view word : {"vlan", "inbound", "outbound", "ifindex"})
+        if (text.find(word) != std::string_view::npos)
+            return true;
+    return false;
 }
 
 } // namespace
@@ -111,6 +123,8 @@ std::shared_ptr<const Filter> Filter::compile(std::string_view text, std::uint32
 
 std::shared_ptr<const Filter> Filter::compile_live(std::string_view text, const std::string& interface,
                                                    std::uint32_t snaplen, std::uint32_t linktype) {
+    if (linktype != 0 && !asks_for_metadata(text))
+        return compile(text, linktype, snaplen); // the same program, without opening the interface
     const std::string expression(text);
     const Handle handle = open_live(interface, snaplen);
     const std::uint32_t its_own = linktype_of_dlt(libpcap().datalink(handle.get()));

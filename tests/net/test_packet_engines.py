@@ -10,6 +10,7 @@ import os
 import statistics
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -382,6 +383,34 @@ def test_kernel_and_program_agree(wire: Wire, sender: Sender) -> None:
             sender.send(frames)
             found = [number_of(bytes(packet.data)) for packet in packets(capture, len(expected))]
         assert found == expected, text
+
+
+_DROPS_PRIVILEGES = """
+import os, sys, wirepath as wp
+with wp.open(sys.argv[1], engine=sys.argv[2], filter="tcp") as capture:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+    capture.set_filter("udp dst port 53")
+    assert capture.filtered_by == "kernel"
+    try:
+        capture.set_filter("vlan 5")
+    except wp.NoPermissionError as error:
+        assert "CAP_NET_RAW" in str(error)
+    else:
+        raise AssertionError("this needs a privilege")
+    assert capture.filter == "udp dst port 53"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="cannot run here: needs other users")
+@pytest.mark.parametrize("engine", TAPS)
+def test_filter_change_without_privileges(wire: Wire, engine: str) -> None:
+    """The metadata that `vlan` asks for needs libpcap to open the interface; everything else goes on."""
+    command = [sys.executable, "-c", _DROPS_PRIVILEGES, wire.far.name, engine]
+    victim = wire.far.namespace.start(command, stderr=subprocess.PIPE, text=True)
+    _, complaint = victim.communicate(timeout=60)
+    if "setgroups" in complaint:
+        pytest.skip("cannot run here: a user namespace has no other user")
+    assert victim.returncode == 0, complaint
 
 
 # --- direction, any, cooked
