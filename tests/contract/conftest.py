@@ -115,8 +115,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("contract: engine by case")
     terminalreporter.line(" " * width + "  " + "  ".join(columns))
     for case in cases:
-        cells = (_table.get((case, column), "").center(len(column)) for column in columns)
+        cells = (_table.get((case, column), "-").center(len(column)) for column in columns)
         terminalreporter.line(f"{case:<{width}}  " + "  ".join(cells))
+    terminalreporter.line("-: not a case for this engine: it is about interfaces, or about files")
     for (case, column), reason in _expected_skips().items():
         if _table.get((case, column)) == "skip":
             terminalreporter.line(f"skip: {column}, {case}: {reason}")
