@@ -23,9 +23,9 @@ void Interrupt::raise() noexcept {
     errno = saved;
 }
 
-bool Interrupt::take() noexcept {
-    if (!raised_.load(std::memory_order_relaxed))
-        return false;
+bool Interrupt::take() noexcept { return raised_.load(std::memory_order_relaxed) && take_readable(); }
+
+bool Interrupt::take_readable() noexcept {
     std::uint64_t count = 0;
     [[maybe_unused]] const auto read = ::read(event_.get(), &count, sizeof count);
     return raised_.exchange(false, std::memory_order_acq_rel);
@@ -39,7 +39,7 @@ Status Interrupt::wait(int fd, std::chrono::nanoseconds timeout, short& revents)
     revents = fds[1].revents;
     if (ready <= 0)
         return ready == 0 || errno == EINTR ? Status::timeout : Status::error;
-    if (fds[0].revents != 0 && take())
+    if (fds[0].revents != 0 && take_readable())
         return Status::interrupted;
     return revents != 0 ? Status::ok : Status::timeout;
 }

@@ -16,7 +16,10 @@ class Interrupt {
     void raise() noexcept;
     // True once for each raise() (or for several before it). No system call when there was none.
     bool take() noexcept;
-    int fd() const noexcept { return event_.get(); } // readable while raised
+    // Readable while raised, and for a moment longer where take() came between the two steps of a raise(): who polls it
+    // calls take_readable() then, or would find it readable for ever.
+    int fd() const noexcept { return event_.get(); }
+    bool take_readable() noexcept;
 
     // Waits until fd is readable or has an error (ok), the interrupt is raised (interrupted, and taken), a signal or
     // the timeout ends it (timeout). `revents` gets poll's bits of fd. A timeout below zero waits without end.

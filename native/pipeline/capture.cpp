@@ -111,6 +111,8 @@ Status Capture::wait(std::chrono::nanoseconds timeout) noexcept {
     const auto ns = timeout.count();
     const timespec limit = {ns / 1'000'000'000, ns % 1'000'000'000};
     const int ready = ::ppoll(fds.data(), count, ns < 0 ? nullptr : &limit, nullptr);
+    if (ready > 0 && fds[0].revents != 0 && interrupt_.take_readable())
+        return Status::interrupted;
     return ready <= 0 ? Status::timeout : Status::ok;
 }
 

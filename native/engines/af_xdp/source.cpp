@@ -151,7 +151,7 @@ Status QueueSource::sleep(nanoseconds timeout) noexcept {
     const timespec limit = to_timespec(timeout);
     waits_.add(1);
     const int ready = ::ppoll(fds, std::size(fds), timeout.count() < 0 ? nullptr : &limit, nullptr);
-    if (ready > 0 && fds[0].revents != 0 && interrupt_.take())
+    if (ready > 0 && fds[0].revents != 0 && interrupt_.take_readable())
         return Status::interrupted;
     return after_sleep(ready, fds[1].revents, fds[2].revents);
 }
