@@ -42,7 +42,7 @@ def _seconds_until_interrupted(capture: Any) -> float:
 
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
-    time.sleep(0.3)
+    time.sleep(0.15)
     assert not ended, "nothing was sent, and receive() came back"
     asked = time.monotonic()
     capture.interrupt()
@@ -51,12 +51,40 @@ def _seconds_until_interrupted(capture: Any) -> float:
     return ended[0] - asked
 
 
+def _interrupted_at_once(capture: Any) -> bool:
+    """Most times of ten: a busy machine may be late, but what only looks now and then is late half the time."""
+    return sum(_seconds_until_interrupted(capture) < 0.05 for _ in range(10)) >= 8
+
+
 def test_interrupt(live: Live) -> None:
     """While it waits for a packet that never comes; and once only."""
     with live.open() as capture:
-        assert min(_seconds_until_interrupted(capture) for _ in range(5)) < 0.1
+        assert _interrupted_at_once(capture)
         live.send([frame(1)])
         assert [row.number for row in collect(capture, 1)] == [1]
+
+
+def test_many_interrupts(live: Live) -> None:
+    """However they fall, each ends a wait or is taken with another one, and none leaves the next wait spinning."""
+    stop = threading.Event()
+
+    def interrupt() -> None:
+        while not stop.is_set():
+            capture.interrupt()
+            time.sleep(0)
+
+    with live.open() as capture:
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            capture.receive(0.01)
+        stop.set()
+        thread.join()
+        drain(capture)
+        before = time.thread_time()
+        assert capture.receive(0.5) is None
+        assert time.thread_time() - before < 0.25, "it spins"
 
 
 def test_interrupt_recorded(recorded: Recorded, tmp_path: Path) -> None:
@@ -68,7 +96,7 @@ def test_interrupt_recorded(recorded: Recorded, tmp_path: Path) -> None:
         os.write(writer, recorded.contents([frame(0)]))
         with wp.open(fifo, engine=recorded.variant.engine) as capture:
             assert len(collect(capture, 1)) == 1
-            assert min(_seconds_until_interrupted(capture) for _ in range(5)) < 0.1
+            assert _interrupted_at_once(capture)
     finally:
         os.close(writer)
 
