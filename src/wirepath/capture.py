@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from wirepath import _core
 from wirepath._core import Batch, Packet
-from wirepath.engines import Engine, engines
+from wirepath.engines import engines
 from wirepath.errors import NotFoundError, OptionError, UnsupportedError, error
 from wirepath.info import Interface, SourceInfo
 from wirepath.stats import Stats
@@ -109,17 +109,11 @@ def _candidates(target: str, in_netns: bool) -> list[str]:
     is_file = _is_file(target, in_netns)
     fitting = [e for e in engines() if e.target == ("file" if is_file else "interface") and not e.takes_packets]
     usable = [e.name for e in fitting if e.usable]
-    if not usable:
-        raise error(UnsupportedError, f"no engine can open {target} here", _why_not(fitting))
-    return usable
-
-
-def _why_not(fitting: list[Engine]) -> str:
-    """Each reason once, with those whose it is."""
-    names: dict[str, list[str]] = {}
-    for engine in fitting:
-        names.setdefault(engine.reason, []).append(engine.name)
-    return "; ".join(f"{', '.join(whose)}: {reason}" for reason, whose in names.items())
+    # Where none can run, the first one's own error says best why: what it may not do, and what would help.
+    candidates = usable or [e.name for e in fitting if e.built][:1]
+    if not candidates:
+        raise error(UnsupportedError, f"no engine can open {target} here", "; ".join(e.reason for e in fitting))
+    return candidates
 
 
 def _is_file(target: str, in_netns: bool) -> bool:

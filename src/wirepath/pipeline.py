@@ -19,7 +19,7 @@ class Run:
     end: str
     """``packets``, ``duration``, ``interrupted``, ``end_of_file`` or ``sink``: a writer has its fill."""
     packets: int
-    """Delivered to the sink."""
+    """Delivered to the sink. Of a batch in whose midst a writer had its fill, none: the writer's own count is exact."""
     bytes: int
     """Of those, as long as they were on the wire."""
     out_of_order: int
