@@ -60,7 +60,7 @@ def _parts(quick: bool) -> dict[str, Callable[[], Section]]:
         "startup": lambda: startup.run(3 if quick else 15),
         "latency": lambda: latency.run(20 if quick else 250),
         "offline": lambda: offline.run(1 if quick else 7),
-        "live": lambda: live.run(1 if quick else 3, 0.5 if quick else 2),
+        "live": lambda: live.run(1 if quick else 3, 0.5 if quick else 1.5),
     }
 
 
