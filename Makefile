@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 SITE = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # Who is not root may still have a network of their own, where the kernel allows it. They keep their name there: pytest
 # names its directory in /tmp by it.
-NAMESPACE = $(shell [ $$(id -u) -eq 0 ] || ! unshare -Urn true 2>/dev/null || echo LOGNAME=$$(id -un) unshare -Urn)
+NAMESPACE := $(shell [ $$(id -u) -eq 0 ] || ! unshare -Urn true 2>/dev/null || echo LOGNAME=$$(id -un) unshare -Urn)
 # With what pyproject.toml says under [build-system] in the environment, pip need not make one of its own at each build.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 THREADED := pipeline or workers or run or thread or interrupt or under_load or while_receiving or backpressure
@@ -48,8 +48,13 @@ run: setup ## the main job on real traffic: a private lab, or IFACE=eth0 SECONDS
 .PHONY: test
 test: setup ## pass the tests (ARGS="-k replay" chooses)
 	@tools/packages test
-	@$(if $(NAMESPACE),echo "Not root: testing in a user namespace. What the kernel refuses there is skipped by name.")
-	@$(NAMESPACE) $(BIN)/python -m pytest $(ARGS)
+ifeq ($(NAMESPACE),)
+	@$(BIN)/python -m pytest $(ARGS)
+else
+	@echo "Not root: what needs a network is tested in a user namespace; what the kernel refuses there is skipped by name."
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(NAMESPACE) $(BIN)/python -m pytest tests/contract tests/net $(ARGS)
+endif
 
 .PHONY: soak
 soak: setup ## open and close each engine 10,000 times and look for leaks (an hour)
