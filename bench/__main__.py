@@ -13,20 +13,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bench import latency, live, offline, place, startup
 from bench.samples import Section
 
 PAGE = place.ROOT / "docs" / "benchmarks.md"
+RESULTS = place.CACHE / "results.json"
 BEGIN, END = "<!-- figures: written by make bench ARGS=--record -->", "<!-- end of figures -->"
 
 
 def main() -> int:
     """Returns 0: a goal that is missed is a figure, not a failure."""
     arguments = _parse()
-    conditions = _conditions()
-    sections = []
+    place.CACHE.mkdir(parents=True, exist_ok=True)
+    sections = _earlier() if arguments.only else {}
     for name, measure in _parts(arguments.quick).items():
         if arguments.only and name not in arguments.only:
             continue
@@ -34,17 +34,26 @@ def main() -> int:
         if name in ("live", "latency") and (reason := live.usable()):
             print(f"left out: {reason}")
             continue
-        sections.append(measure())
-        _print(sections[-1])
-    conditions["load afterwards"] = _load()
-    results = {"conditions": conditions, "sections": [_plain(section) for section in sections]}
-    path = place.CACHE / "results.json"
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    print(f"\nWritten: {path.relative_to(place.ROOT)}")
+        load = _load()
+        sections[name] = measure()
+        sections[name].when = f"{_now()}, load {load} before and {_load()} after"
+        _print(sections[name])
+    conditions = _conditions()
+    results = {"conditions": conditions, "sections": [dataclasses.asdict(section) for section in sections.values()]}
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"\nWritten: {RESULTS.relative_to(place.ROOT)}")
     if arguments.record:
-        _record(conditions, sections)
+        _record(conditions, list(sections.values()))
         print(f"Written: {PAGE.relative_to(place.ROOT)}")
     return 0
+
+
+def _earlier() -> dict[str, Section]:
+    """What an earlier run found, where this one measures only a part."""
+    if not RESULTS.exists():
+        return {}
+    plain = json.loads(RESULTS.read_text(encoding="utf-8"))["sections"]
+    return {section["name"]: Section.from_plain(section) for section in plain}
 
 
 def _parse() -> argparse.Namespace:
@@ -65,15 +74,16 @@ def _parts(quick: bool) -> dict[str, Callable[[], Section]]:
 
 
 def _conditions() -> dict[str, str]:
-    place.CACHE.mkdir(parents=True, exist_ok=True)
     return {
-        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "kernel": platform.release(),
         "CPU": f"{os.cpu_count()} x {_cpu_model()}",
         "Python": platform.python_version(),
         "peers": _versions(),
-        "load before": _load(),
     }
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _cpu_model() -> str:
@@ -110,13 +120,6 @@ def _print(section: Section) -> None:
     sys.stdout.flush()
 
 
-def _plain(section: Section) -> dict[str, Any]:
-    plain = dataclasses.asdict(section)
-    for goal, of in zip(plain["goals"], section.goals, strict=True):
-        goal["met"] = of.met
-    return plain
-
-
 def _record(conditions: dict[str, str], sections: list[Section]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
@@ -127,7 +130,14 @@ def _record(conditions: dict[str, str], sections: list[Section]) -> None:
 def _markdown(conditions: dict[str, str], sections: list[Section]) -> str:
     lines = ["", *(f"- {name}: {value}" for name, value in conditions.items()), ""]
     for section in sections:
-        lines += [f"### {section.name.capitalize()}", "", "| goal | reached | wanted | |", "|---|---|---|---|"]
+        lines += [
+            f"### {section.name.capitalize()}",
+            "",
+            section.when + ".",
+            "",
+            "| goal | reached | wanted | |",
+            "|---|---|---|---|",
+        ]
         for goal in section.goals:
             wanted = f"{'≥' if goal.at_least else '≤'} {goal.wanted:.3g} {goal.unit}"
             lines.append(f"| {goal.what} | {goal.reached:.3g} {goal.unit} | {wanted} | {goal.verdict} |")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,14 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    when: str = ""
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Section:
+        """The reverse of dataclasses.asdict()."""
+        tables = [Table(**table) for table in plain.pop("tables")]
+        goals = [Goal(**goal) for goal in plain.pop("goals")]
+        return cls(**plain, tables=tables, goals=goals)
 
 
 Measurement = Callable[[], float]
