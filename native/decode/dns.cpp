@@ -129,9 +129,13 @@ class Message {
 
     std::uint32_t extended_result() noexcept {
         std::uint32_t at = 12;
-        for (std::uint32_t i = 0; i < count(0); ++i)
-            if (!skip_name(at) || (at += 4) >= in_.captured)
+        for (std::uint32_t i = 0; i < count(0); ++i) {
+            if (!skip_name(at))
                 return 0;
+            at += 4;
+            if (at >= in_.captured)
+                return 0;
+        }
         const std::uint32_t before = count(1) + count(2);
         for (std::uint32_t i = 0; i < before + count(3); ++i) {
             if (!skip_name(at) || !in_.has(at, 10))

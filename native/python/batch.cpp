@@ -145,7 +145,7 @@ PyBatch copy(const PyBatch& self) {
 std::pair<std::span<const std::byte>, Lease> PyBatch::payload() const {
     const std::lock_guard lock(state_->payload);
     const auto base = batch().base();
-    if (base.data() == nullptr && batch().size() != 0)
+    if (base.data() == nullptr && !batch().empty())
         throw Error(Code::closed, "this batch's payload went back to the capture", 0,
                     "Take batch.payload or batch.copy() before the next batch is received");
     return {base, batch().lease()};
