@@ -32,7 +32,6 @@ enum class Takes : std::uint8_t { interface, file };
 // The only symbol that an engine exports.
 struct Engine {
     std::string_view name;
-    std::string_view summary;
     Takes target;
     bool takes_packets; // what it captures does not reach the host's network stack
     std::span<const OptionSpec> options;

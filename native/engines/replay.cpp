@@ -198,10 +198,6 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 } // namespace
 
-extern const Engine replay_engine{
-    "replay",    "a capture file as a source: as fast as it can be read, or as it was recorded",
-    Takes::file, false,
-    options,     probe,
-    open};
+extern const Engine replay_engine{"replay", Takes::file, false, options, probe, open};
 
 } // namespace wirepath

@@ -94,7 +94,6 @@ class SocketSource final : public Source {
     Status wait(nanoseconds timeout) noexcept;
     void deliver(Batch& into, std::uint32_t count) noexcept;
     Packet packet_in(std::uint32_t slot, const mmsghdr& message) const noexcept;
-    void prepend_header(std::byte* at, const sockaddr_ll& from) const noexcept;
     std::byte* slot(std::uint32_t index) const noexcept { return buffer_.data + index * slot_bytes_; }
     Status failed(Error error, Status status = Status::error) noexcept {
         fault_ = std::move(error);
@@ -294,20 +293,11 @@ Packet SocketSource::packet_in(std::uint32_t index, const mmsghdr& message) cons
         }
     }
     packet.flags = flags_of_packet(from.sll_pkttype, status);
-    if (header_ != 0)
-        prepend_header(slot(index), from);
+    if (header_ != 0) {
+        const CookedHeader header = cooked_header(from);
+        std::memcpy(slot(index), &header, sizeof header);
+    }
     return packet;
-}
-
-void SocketSource::prepend_header(std::byte* at, const sockaddr_ll& from) const noexcept {
-    CookedHeader header{};
-    header.protocol = from.sll_protocol;
-    header.ifindex = htonl(static_cast<std::uint32_t>(from.sll_ifindex));
-    header.hardware_type = htons(from.sll_hatype);
-    header.packet_type = from.sll_pkttype;
-    header.address_length = from.sll_halen;
-    std::copy(std::begin(from.sll_addr), std::end(from.sll_addr), header.address);
-    std::memcpy(at, &header, sizeof header);
 }
 
 Stats SocketSource::stats() {
@@ -333,13 +323,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine socket_engine;
 const Engine socket_engine{
-    "socket",
-    "AF_PACKET with recvmmsg: the plain tap of the protocol stack, one copy to the program",
-    Takes::interface,
-    false,
-    options,
-    probe_packet_socket,
-    open,
+    "socket", Takes::interface, false, options, probe_packet_socket, open,
 };
 
 } // namespace wirepath

@@ -49,6 +49,17 @@ void accept_if_equal(std::vector<sock_filter>& code, std::uint32_t value, bool e
 
 } // namespace
 
+CookedHeader cooked_header(const sockaddr_ll& from) noexcept {
+    CookedHeader header{};
+    header.protocol = from.sll_protocol;
+    header.ifindex = htonl(static_cast<std::uint32_t>(from.sll_ifindex));
+    header.hardware_type = htons(from.sll_hatype);
+    header.packet_type = from.sll_pkttype;
+    header.address_length = from.sll_halen;
+    std::copy(std::begin(from.sll_addr), std::end(from.sll_addr), header.address);
+    return header;
+}
+
 PacketSocket::PacketSocket(const OpenRequest& request, const Options& options)
     : clock_(clock_named(options.text("timestamps"))),
       snaplen_(request.snaplen == 0 ? unlimited : std::min(request.snaplen, unlimited)) {

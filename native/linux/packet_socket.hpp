@@ -34,6 +34,7 @@ struct CookedHeader {
     std::uint8_t address[8];
 };
 static_assert(sizeof(CookedHeader) == 20);
+CookedHeader cooked_header(const sockaddr_ll& from) noexcept;
 
 class PacketSocket {
   public:

@@ -66,7 +66,6 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 extern const Engine af_xdp_engine;
 const Engine af_xdp_engine = {
     "af_xdp",
-    "AF_XDP: from the driver into the program's own memory, before the network stack",
     Takes::interface,
     true,
     option_specs(),

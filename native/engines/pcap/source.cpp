@@ -391,10 +391,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine pcap_engine;
 const Engine pcap_engine{
-    "pcap",           "libpcap itself: every linktype and device that it knows",
-    Takes::interface, false,
-    pcap::options,    pcap::probe,
-    pcap::open,
+    "pcap", Takes::interface, false, pcap::options, pcap::probe, pcap::open,
 };
 
 } // namespace wirepath

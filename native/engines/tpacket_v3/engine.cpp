@@ -23,13 +23,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine tpacket_v3_engine;
 const Engine tpacket_v3_engine{
-    "tpacket_v3",
-    "AF_PACKET with a memory-mapped ring of blocks: the kernel copies each packet once, the program reads it in place",
-    Takes::interface,
-    false,
-    options,
-    probe_packet_socket,
-    open,
+    "tpacket_v3", Takes::interface, false, options, probe_packet_socket, open,
 };
 
 } // namespace wirepath

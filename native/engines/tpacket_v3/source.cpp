@@ -33,17 +33,6 @@ std::string describe(const Geometry& geometry) {
            " KiB";
 }
 
-void prepend_header(std::byte* payload, const sockaddr_ll& from) noexcept {
-    CookedHeader header{};
-    header.protocol = from.sll_protocol;
-    header.ifindex = htonl(static_cast<std::uint32_t>(from.sll_ifindex));
-    header.hardware_type = htons(from.sll_hatype);
-    header.packet_type = from.sll_pkttype;
-    header.address_length = from.sll_halen;
-    std::copy(std::begin(from.sll_addr), std::end(from.sll_addr), header.address);
-    std::memcpy(payload - sizeof header, &header, sizeof header);
-}
-
 } // namespace
 
 RingSource::RingSource(const OpenRequest& request, const Options& given, std::shared_ptr<Fanout> fanout,
@@ -167,8 +156,10 @@ std::uint64_t RingSource::push_packets(Batch& into, std::uint32_t count) noexcep
         std::byte* next = at + header.tp_next_offset;
         __builtin_prefetch(next);
         const std::uint32_t status = header.tp_status;
-        if constexpr (cooked)
-            prepend_header(at + header.tp_mac, from);
+        if constexpr (cooked) {
+            const CookedHeader cooked_one = cooked_header(from);
+            std::memcpy(at + header.tp_mac - sizeof cooked_one, &cooked_one, sizeof cooked_one);
+        }
         packet.data = {at + header.tp_mac - added, header.tp_snaplen + added};
         if constexpr (cooked)
             packet.data = packet.data.first(std::min<std::size_t>(packet.data.size(), socket_.snaplen()));
