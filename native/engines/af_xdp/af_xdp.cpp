@@ -65,12 +65,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine af_xdp_engine;
 const Engine af_xdp_engine = {
-    "af_xdp",
-    Takes::interface,
-    true,
-    option_specs(),
-    probe,
-    open,
+    "af_xdp", Takes::interface, true, option_specs(), probe, open,
 };
 
 } // namespace wirepath
