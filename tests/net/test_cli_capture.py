@@ -26,6 +26,14 @@ from wirepath.bench.link import Link
 LAST_LINES = ("captured", "received by filter", "dropped by kernel")
 
 
+@pytest.fixture(autouse=True)
+def _hangups_are_heard() -> Iterator[None]:
+    """Under nohup the tests ignore SIGHUP, and a capture that they start would go on ignoring it, as it should."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Capturing:
     """A capture that is under way: it has said that it listens."""
 
@@ -61,9 +69,12 @@ class Capturing:
     def end(self, status: int = 0) -> str:
         """Wait for its end: what it printed."""
         out = ""
+        too_late = threading.Timer(60, self.process.kill)
+        too_late.start()
         if self.process.stdout is not None:
             with self.process.stdout as printed:
                 out = printed.read()
+        too_late.cancel()
         assert self.process.wait(20) == status, self.said
         assert self._done.wait(5)
         return out
