@@ -14,4 +14,5 @@ NB_MODULE(_core, m) {
     bind_files(m);
     bind_summary(m);
     bind_pipeline(m);
+    bind_trace(m);
 }

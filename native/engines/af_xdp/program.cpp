@@ -4,37 +4,21 @@
 #include "engines/af_xdp/program.hpp"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
-#include <memory>
 #include <redirect.skel.h>
 #include <sys/socket.h>
 
 #include "core/error.hpp"
+#include "linux/bpf.hpp"
 #include "linux/uapi_newer.hpp"
 
 namespace wirepath::af_xdp {
 namespace {
 
-// libbpf prints to standard error unless told otherwise, and has one switch for the whole process.
-class Quiet {
-  public:
-    Quiet() : before_(libbpf_set_print(nullptr)) {}
-    Quiet(const Quiet&) = delete;
-    Quiet& operator=(const Quiet&) = delete;
-    ~Quiet() { libbpf_set_print(before_); }
-
-  private:
-    libbpf_print_fn_t before_;
-};
-
-struct Destroy {
-    void operator()(redirect_bpf* skeleton) const noexcept { redirect_bpf::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<redirect_bpf, Destroy>;
+using Skeleton = BpfSkeleton<redirect_bpf>;
 
 bpf_program* program_of(const redirect_bpf& skeleton, TagSource tags) {
     switch (tags) {
@@ -74,28 +58,8 @@ void configure(redirect_bpf& skeleton, const Load& load) {
     skeleton.rodata->with_metadata = load.metadata;
 }
 
-// nullptr and errno if the kernel does not take it.
-Skeleton try_load(const Load& load) {
-    const Quiet quiet;
-    Skeleton skeleton(redirect_bpf::open());
-    if (skeleton == nullptr)
-        return nullptr;
-    configure(*skeleton, load);
-    if (const int failed = redirect_bpf::load(skeleton.get()); failed != 0) {
-        errno = -failed;
-        return nullptr;
-    }
-    return skeleton;
-}
-
 Error cannot_load(int err) {
-    if (err == EPERM || err == EACCES)
-        return Error(Code::permission, "loading the XDP program", err,
-                     "This needs CAP_BPF and CAP_NET_ADMIN (in the initial user namespace): run with sudo, or with "
-                     "setpriv --ambient-caps +bpf,+net_admin,+net_raw,+perfmon,+ipc_lock");
-    return Error(Code::unsupported, "loading the XDP program", err,
-                 "The kernel needs BPF with type information (CONFIG_DEBUG_INFO_BTF) and AF_XDP "
-                 "(CONFIG_XDP_SOCKETS), Linux 6.1 or newer");
+    return cannot_load_bpf("the XDP program", err, " and AF_XDP (CONFIG_XDP_SOCKETS), Linux 6.1 or newer");
 }
 
 Skeleton load_with_best_tags(Load load, std::initializer_list<TagSource> sources, TagSource& found) {
@@ -103,7 +67,7 @@ Skeleton load_with_best_tags(Load load, std::initializer_list<TagSource> sources
     for (const TagSource source : sources) {
         load.tags = found = source;
         load.metadata = with_timestamps || source != TagSource::nowhere;
-        if (Skeleton skeleton = try_load(load))
+        if (Skeleton skeleton = try_load_skeleton<redirect_bpf>([&](redirect_bpf& s) { configure(s, load); }))
             return skeleton;
     }
     throw cannot_load(errno);
@@ -112,7 +76,7 @@ Skeleton load_with_best_tags(Load load, std::initializer_list<TagSource> sources
 void refuse_if_taken(const Device& device) {
     bpf_xdp_query_opts found{};
     found.sz = sizeof found;
-    const Quiet quiet;
+    const QuietLibbpf quiet;
     if (bpf_xdp_query(device.ifindex, 0, &found) != 0)
         throw Error::from_errno("asking for the XDP program of " + device.name, errno);
     const std::uint32_t id = found.drv_prog_id   ? found.drv_prog_id
@@ -236,7 +200,7 @@ void Program::detach() noexcept {
 }
 
 void Program::check_loadable() {
-    const Quiet quiet;
+    const QuietLibbpf quiet;
     const Fd map(
         bpf_map_create(BPF_MAP_TYPE_XSKMAP, "sockets", sizeof(std::uint32_t), sizeof(std::uint32_t), 1, nullptr));
     if (!map)

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
-#include <cstring>
 #include <linux/if_packet.h>
 #include <string>
 #include <sys/mman.h>
@@ -190,8 +189,7 @@ void Ring::leave() noexcept {
     pool_->memory().replace([this](void* fresh) {
         for (std::uint32_t i = 0; i < 2 * geometry_.blocks; ++i)
             if (pool_->held(i))
-                std::memcpy(static_cast<std::byte*>(fresh) + i * geometry_.block_bytes, at(i),
-                            header_of(at(i)).blk_len);
+                count_copy(static_cast<std::byte*>(fresh) + i * geometry_.block_bytes, at(i));
     });
 }
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import subprocess
 import sys
@@ -13,24 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from wirepath.linux import netns
+
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
-CLONE_NEWNET = 0x40000000
 _CAP_NET_ADMIN, _CAP_NET_RAW, _CAP_SYS_ADMIN = 12, 13, 21
 _INSIDE = "WIREPATH_INSIDE_USER_NAMESPACE"
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _call(name: str, *arguments: int) -> None:
-    if getattr(_libc, name)(*arguments) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}")
-
-
-def _own_namespace() -> int:
-    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 class Namespace:
@@ -42,13 +30,7 @@ class Namespace:
     def __init__(self, name: str) -> None:
         """`name` is for people only. Raises PermissionError without CAP_SYS_ADMIN."""
         self.name = name
-        home = _own_namespace()
-        try:
-            _call("unshare", CLONE_NEWNET)
-            self._fd = _own_namespace()
-            _call("setns", home, CLONE_NEWNET)
-        finally:
-            os.close(home)
+        self._fd = netns.fresh()
         with self.entered():
             _set_sysctl("net/ipv6/conf/all/disable_ipv6", "1")  # no frame but what the lab sends
             _set_sysctl("net/ipv6/conf/default/disable_ipv6", "1")
@@ -71,15 +53,8 @@ class Namespace:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """The calling thread is inside until the end of the block."""
-        home = _own_namespace()
-        try:
-            _call("setns", self._fd, CLONE_NEWNET)
-            try:
-                yield
-            finally:
-                _call("setns", home, CLONE_NEWNET)
-        finally:
-            os.close(home)
+        with netns.entered(self._fd):
+            yield
 
     @contextlib.contextmanager
     def routes(self) -> Iterator[IPRoute]:

@@ -1,0 +1,42 @@
+# Parts of the build that need something which may be missing: what they need is named, and what is missing is said.
+# A need is a pkg-config module, or "bpf" for clang and bpftool.
+
+# wirepath_unmet_needs(NEEDS RESULT): why it cannot be built; empty if it can.
+function(wirepath_unmet_needs needs result)
+  set(${result} "" PARENT_SCOPE)
+  foreach(need IN LISTS needs)
+    if(need STREQUAL "bpf")
+      if(NOT WIREPATH_HAVE_bpf)
+        set(${result} "clang and bpftool were not found" PARENT_SCOPE)
+      endif()
+    else()
+      pkg_check_modules(${need} QUIET IMPORTED_TARGET ${need})
+      if(NOT ${need}_FOUND)
+        set(${result} "${need} was not found" PARENT_SCOPE)
+      endif()
+    endif()
+  endforeach()
+endfunction()
+
+# wirepath_add_room(TARGET PLACE NEEDS): builds PLACE.cpp, or all that is in the folder PLACE, BPF programs included.
+function(wirepath_add_room target place needs)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${place}/*.cpp)
+  if(EXISTS ${place}.cpp)
+    list(APPEND sources ${place}.cpp)
+  endif()
+  if(NOT sources)
+    message(FATAL_ERROR "nothing to build at ${place}")
+  endif()
+  target_sources(${target} PRIVATE ${sources})
+  file(GLOB_RECURSE programs CONFIGURE_DEPENDS ${place}/*.bpf.c)
+  foreach(program IN LISTS programs)
+    wirepath_bpf_skeleton(${target} ${program})
+  endforeach()
+  foreach(need IN LISTS needs)
+    if(need STREQUAL "libpcap") # loaded at run time: its soname differs between distributions
+      target_include_directories(${target} PRIVATE ${libpcap_INCLUDE_DIRS})
+    elseif(NOT need STREQUAL "bpf")
+      target_link_libraries(${target} PRIVATE PkgConfig::${need})
+    endif()
+  endforeach()
+endfunction()
