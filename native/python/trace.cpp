@@ -32,8 +32,6 @@ nb::list trace_hooks() {
 
 } // namespace
 
-void bind_trace(nb::module_& m) {
-    m.def("trace_hooks", &trace_hooks, "(kind, usable, why not) of each kind of hook.");
-}
+void bind_trace(nb::module_& m) { m.def("trace_hooks", &trace_hooks, "(kind, usable, why not) of each kind of hook."); }
 
 } // namespace wirepath::python

@@ -68,8 +68,7 @@ Outcome try_kprobe() {
     attributes.size = sizeof attributes;
     attributes.type = static_cast<std::uint32_t>(type);
     attributes.kprobe_func = reinterpret_cast<std::uint64_t>(function);
-    const Fd event(
-        static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+    const Fd event(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
     if (!event)
         return failed("making the probe (perf_event_open)");
     return Fd(bpf_link_create(program.get(), event.get(), BPF_PERF_EVENT, nullptr)) ? Outcome{} : failed("attaching");

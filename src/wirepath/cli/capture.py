@@ -12,34 +12,27 @@ from wirepath import _core, compile_filter
 from wirepath.capture import Capture
 from wirepath.capture import open as open_capture
 from wirepath.cli.bpfcode import print_program
-from wirepath.cli.engines import option_rows
+from wirepath.cli.engines import CommandWithEngines
 from wirepath.cli.group import EXIT_DROPPED
 from wirepath.cli.interfaces import list_interfaces, name_of, print_interfaces
 from wirepath.cli.linktypes import describe, number_of
 from wirepath.cli.output import Output, drop_privileges
-from wirepath.cli.params import capture_words, engine_options, file_options, input_options, print_options
+from wirepath.cli.params import (
+    SNAPLEN,
+    capture_words,
+    engine_options,
+    file_options,
+    filter_text,
+    input_options,
+    print_options,
+)
 from wirepath.cli.running import closing_lines, run_to_end, save_statistics
 from wirepath.engines import Engine, engines
 from wirepath.errors import WirepathError
 from wirepath.pipeline import Run
 from wirepath.stats import Stats
 
-__all__ = ["command", "filter_text", "parse_cpus"]
-
-SNAPLEN = 262144
-
-
-class CommandWithEngines(click.Command):
-    """Its help ends with the options of every engine, as the engines describe them."""
-
-    target = "interface"
-
-    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them."""
-        for engine in engines():
-            if engine.target == self.target and engine.options:
-                with formatter.section(f"Options of the engine {engine.name} (-o NAME=VALUE)"):
-                    formatter.write_dl(option_rows(engine))
+__all__ = ["command", "parse_cpus"]
 
 
 @click.command(cls=CommandWithEngines, short_help="Capture packets from interfaces: print, write, count.")
@@ -72,13 +65,6 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **params: Any) -> int
         _list_of_interface(targets, params)
         return 0
     return _capture(targets, text, params)
-
-
-def filter_text(words: tuple[str, ...], params: Mapping[str, Any]) -> str:
-    """The filter: -F before the words."""
-    if params["filter_file"] is not None:
-        return " ".join(line.split("#")[0].strip() for line in params["filter_file"]).strip()
-    return " ".join(words)
 
 
 def parse_cpus(text: str | None) -> list[int]:

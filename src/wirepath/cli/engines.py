@@ -8,7 +8,20 @@ import click
 
 from wirepath.engines import Engine, Option, engines
 
-__all__ = ["command", "option_rows"]
+__all__ = ["CommandWithEngines", "command", "option_rows"]
+
+
+class CommandWithEngines(click.Command):
+    """Its help ends with the options of every engine, as the engines describe them."""
+
+    target = "interface"
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them."""
+        for engine in engines():
+            if engine.target == self.target and engine.options:
+                with formatter.section(f"Options of the engine {engine.name} (-o NAME=VALUE)"):
+                    formatter.write_dl(option_rows(engine))
 
 
 @click.command(short_help="List the ways to capture, and whether each can run here.")

@@ -6,7 +6,20 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["NAME_VALUE", "OneOf", "capture_words", "engine_options", "file_options", "input_options", "print_options"]
+__all__ = [
+    "NAME_VALUE",
+    "SNAPLEN",
+    "OneOf",
+    "capture_words",
+    "engine_options",
+    "file_options",
+    "filter_text",
+    "input_options",
+    "print_options",
+]
+
+SNAPLEN = 262144
+"""Bytes of a packet that are kept where nothing else was asked for (-s 0)."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -283,3 +296,10 @@ def capture_words(function: F) -> F:
             click.option("--fail-on-drop", is_flag=True, help="Exit with 3 if packets were lost."),
         ],
     )
+
+
+def filter_text(words: tuple[str, ...], params: Mapping[str, Any]) -> str:
+    """The filter: -F before the words."""
+    if params["filter_file"] is not None:
+        return " ".join(line.split("#")[0].strip() for line in params["filter_file"]).strip()
+    return " ".join(words)

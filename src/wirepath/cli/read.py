@@ -15,17 +15,15 @@ from wirepath import FileSink, compile_filter
 from wirepath.capture import Capture
 from wirepath.capture import open as open_capture
 from wirepath.cli.bpfcode import print_program
-from wirepath.cli.capture import CommandWithEngines, filter_text
+from wirepath.cli.engines import CommandWithEngines
 from wirepath.cli.linktypes import describe, number_of
 from wirepath.cli.output import Output, drop_privileges
-from wirepath.cli.params import engine_options, file_options, input_options, print_options
+from wirepath.cli.params import SNAPLEN, engine_options, file_options, filter_text, input_options, print_options
 from wirepath.cli.running import run_to_end, save_statistics
 from wirepath.errors import NotFoundError, error
 from wirepath.pipeline import run
 
 __all__ = ["command", "run_read"]
-
-SNAPLEN = 262144
 
 
 class ReadCommand(CommandWithEngines):
