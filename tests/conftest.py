@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from wirepath.bench.lab import Lab, Wire
 from wirepath.bench.namespace import privileged
+from wirepath.bench.nic_wire import MTU, NicWire, NotPossibleError
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--opens", type=int, default=200, help="how often the leak cases open and close a capture")
+    parser.addoption("--scale", type=float, default=1, help="0.1: where a case sends many packets, send a tenth")
+    parser.addoption("--nic-pair", metavar="NEAR,FAR", help="two NICs that a cable joins, to be used instead of a veth")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,12 +28,39 @@ def _need_privilege() -> None:
 
 
 @pytest.fixture
-def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
-    """Two namespaces and a veth pair: `near` sends, `far` is captured."""
+def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """scaled(count, least): how many packets --scale makes of `count`, so many that the case still proves something."""
+    scale = request.config.getoption("--scale")
+    return lambda count, least: max(least, int(count * scale))
+
+
+@pytest.fixture(scope="session")
+def nics(request: pytest.FixtureRequest) -> Iterator[NicWire | None]:
+    """What --nic-pair names. One for all tests: a NIC takes seconds to have a carrier."""
+    pair = request.config.getoption("--nic-pair")
+    if pair is None:
+        yield None
+        return
+    made = NicWire(*pair.split(","))
+    yield made
+    made.give_back()
+
+
+@pytest.fixture
+def wire(request: pytest.FixtureRequest, nics: NicWire | None) -> Iterator[Wire | NicWire]:
+    """Two namespaces and a veth pair, or the NICs of --nic-pair: `near` sends, `far` is captured."""
     _need_privilege()
     asked = request.node.get_closest_marker("wire")
-    with Wire(**asked.kwargs if asked else {}) as made:
-        yield made
+    wanted = asked.kwargs if asked else {}
+    if nics is None:
+        with Wire(**wanted) as made:
+            yield made
+        return
+    try:
+        nics.ready(mtu=wanted.get("mtu", MTU), tags_in_metadata=wanted.get("relay", False))
+    except NotPossibleError as error:
+        pytest.skip(f"cannot run here: {error}")
+    yield nics
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.subject import Live, Recorded, Subject
-from contract.variants import Variant, unusable, variants
+from contract.variants import Variant, no_native_xdp, unusable, variants
 
 _EXPECTED = Path(__file__).with_name("expected_skips")
 _table: dict[tuple[str, str], str] = {}  # (case, column) → what became of it
@@ -52,7 +52,10 @@ def reasons() -> dict[str, str]:
 def live(variant: Variant, reasons: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Live]:
     if variant.name in reasons:
         pytest.skip(f"cannot run here: {reasons[variant.name]}")
-    subject = Live(variant, request.getfixturevalue("wire"))
+    wire = request.getfixturevalue("wire")
+    if reason := no_native_xdp(variant, wire.driver):
+        pytest.skip(f"cannot run here: {reason}")
+    subject = Live(variant, wire)
     yield subject
     subject.close()
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import wirepath as wp
-from contract.subject import PATIENCE_S, Live, Subject, collect, drain, rows_of
+from contract.subject import PATIENCE_S, Live, Subject, collect, drain, need_tags_in_metadata, rows_of
 from wirepath.bench.frames import Sender, frame
 
 VLAN = 0x8100
@@ -52,6 +52,7 @@ def test_filter_vlan(subject: Subject, expression: str) -> None:
 def test_filter_vlan_in_metadata(live: Live) -> None:
     frames = [frame(0, port=53, tags=((VLAN, 100),)), frame(1, port=53), frame(2, port=53, tags=((VLAN, 101),))]
     with live.running(frames, filter="vlan 100 and udp port 53") as capture:
+        need_tags_in_metadata(capture)
         assert [row.number for row in collect(capture, 1)] == [0]
         assert drain(capture) == []
 

@@ -10,8 +10,9 @@ import time
 import pytest
 
 import wirepath as wp
-from contract.subject import Live, Recorded, Subject, collect, drain
-from wirepath.bench.frames import SMALLEST, Sender, frame
+from contract.subject import Live, Recorded, Subject, collect, drain, need_tags_in_metadata
+from wirepath.bench.frames import Sender, frame
+from wirepath.bench.lab import JUMBO_MTU
 
 VLAN, SERVICE_VLAN = 0x8100, 0x88A8
 INBOUND, OUTBOUND = 1 << 0, 1 << 1  # core/packet.hpp
@@ -25,7 +26,7 @@ def test_order(subject: Subject) -> None:
 
 def test_exact_bytes(subject: Subject) -> None:
     chance = random.Random(7)
-    frames = [frame(number, chance.randint(SMALLEST, 1514)) for number in range(500)]
+    frames = [frame(number, chance.randint(subject.smallest, 1514)) for number in range(500)]
     with subject.running(frames) as capture:
         rows = collect(capture, len(frames))
         stats = capture.stats()
@@ -46,6 +47,7 @@ def test_snaplen(subject: Subject, snaplen: int) -> None:
     assert stats.received_bytes == sum(min(len(data), snaplen) for data in frames)
 
 
+@pytest.mark.wire(mtu=JUMBO_MTU)
 def test_jumbo(subject: Subject) -> None:
     frames = [frame(number, size) for number, size in enumerate((1514, 1515, 4096, 9014, 64, 9014))]
     with subject.running(frames) as capture:
@@ -75,6 +77,7 @@ def test_vlan_in_metadata(live: Live) -> None:
     """The tag is out of the bytes before the interface gets the frame, as with a NIC that does VLAN offload."""
     frames = [frame(0, tags=((VLAN, 0x2064),)), frame(1), frame(2, tags=((SERVICE_VLAN, 7), (VLAN, 100)))]
     with live.running(frames) as capture:
+        need_tags_in_metadata(capture)
         rows = collect(capture, len(frames))
     assert [row.wire_bytes for row in rows] == frames
 

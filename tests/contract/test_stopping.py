@@ -20,6 +20,7 @@ import wirepath as wp
 from contract.subject import PATIENCE_S, Live, Recorded, Subject, collect, drain
 from wirepath.bench.frames import frame
 from wirepath.bench.lab import Wire
+from wirepath.bench.nic_wire import NicWire
 
 
 def _wait_until(true: Callable[[], bool], patience: float = PATIENCE_S) -> bool:
@@ -170,7 +171,7 @@ def test_interface_down(live: Live) -> None:
 
 def test_interface_deleted(live: Live) -> None:
     with live.open() as capture:
-        live.wire.near.delete()
+        live.wire.unplug()
         _gone(capture)
         capture.stats()
 
@@ -185,6 +186,8 @@ def test_interface_renamed(live: Live) -> None:
 
 def test_namespace_deleted(live: Live) -> None:
     """The name of its own namespace goes, and the sender's namespace with all in it."""
+    if isinstance(live.wire, NicWire):
+        pytest.skip("cannot run here: a NIC outlives the namespace of the one at the other end")
     with live.open() as capture:
         live.sender.close()
         live.wire.close()
@@ -199,7 +202,7 @@ def test_namespace_released(live: Live) -> None:
     capture.close()
     del capture
     live.wire.far.namespace.close()
-    assert _wait_until(lambda: not live.wire.near.exists), "something still holds the namespace"
+    assert _wait_until(live.wire.far_came_free), "something still holds the namespace"
     assert len(view) == 1
 
 
@@ -216,7 +219,7 @@ def _count(directory: str) -> int:
     return sum(1 for _ in Path(directory).iterdir())
 
 
-def _on_host(wire: Wire) -> dict[str, int]:
+def _on_host(wire: Wire | NicWire) -> dict[str, int]:
     """What the interface has on it."""
     with wire.far.namespace.entered():
         sockets = Path("/proc/thread-self/net/packet").read_text().count("\n")

@@ -6,6 +6,7 @@ An engine that is not named here takes part as it is, with its defaults.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,3 +58,18 @@ def unusable() -> dict[str, str]:
     """Why an engine cannot run here, by the names of its columns."""
     reasons = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
     return {variant.name: reasons[variant.engine] for variant in variants() if variant.engine in reasons}
+
+
+# A list, and not what an attempt says: then a driver that has it and refuses would go unnoticed.
+_NATIVE_XDP_SINCE = {"e1000": None, "e1000e": None, "vmxnet3": (6, 6)}
+
+
+def no_native_xdp(variant: Variant, driver: str) -> str | None:
+    """Why this driver, in this kernel, cannot run the column; None if it can."""
+    since = _NATIVE_XDP_SINCE.get(driver, (0, 0))
+    if variant.options.get("xdp_mode") != "native":
+        return None
+    if since is None:
+        return f"the driver {driver} has no native XDP"
+    running = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    return None if running >= since else f"the driver {driver} has native XDP since Linux {since[0]}.{since[1]}"

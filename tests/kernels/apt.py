@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian packages by name, unpacked beside the system and never installed.
 
-Debian's apt with a configuration of its own: suites that this machine does not use are read from the mirror that it does
-use, so that nothing about where packages come from is written down here.
+Debian's apt with a configuration of its own: suites that this machine does not use are read from the mirror that it
+does use, so that nothing about where packages come from is written down here.
 """
 
 from __future__ import annotations

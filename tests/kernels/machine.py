@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -26,7 +25,6 @@ from .tools import Tools
 
 TIMED_OUT, NOT_RUN = 124, 125  # exit codes, as of timeout(1) and docker
 _LOG_TAIL = 80  # lines
-_PR_SET_PDEATHSIG = 1
 _KEPT = ("PATH", "HOME", "LANG", "TERM", "VIRTUAL_ENV", "XDG_CACHE_HOME")
 
 _APPEND = (
@@ -122,10 +120,6 @@ def _to_stdout(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 @dataclass(frozen=True)
 class _End:
     timed_out: bool
@@ -137,12 +131,11 @@ def _run_qemu(
 ) -> _End:
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            command,
+            ["setpriv", "--pdeathsig", "KILL", *command],  # no guest outlives this process
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            preexec_fn=_die_with_parent,
         )
         timer = threading.Timer(timeout_s, process.kill)
         until = time.monotonic() + timeout_s

@@ -36,4 +36,6 @@ def account(sent: Sent, stats: Stats) -> Account:
     """The account of one capture in a lab. A counter that cannot be known counts as 0, and shows in `unexplained`."""
     lost = {name: value or 0 for name, value in stats.items() if name in _BY_ENGINE}
     lost |= {"dropped_link": sent.dropped_link, "dropped_backlog": sent.dropped_backlog}
+    if stats.dropped_nic is None:  # a capture cannot read it in another namespace
+        lost["dropped_nic"] = sent.dropped_nic
     return Account(sent.sent, stats.received or 0, lost)

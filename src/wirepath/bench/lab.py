@@ -31,6 +31,7 @@ class Sent:
     delivered: int  # that the link took
     dropped_link: int  # refused by a receiver that polls (NAPI): its ring was full
     dropped_backlog: int  # refused by a receiver that does not: the CPU's input queue was full
+    dropped_nic: int = 0  # that a NIC had no room for
 
     def __sub__(self, before: Sent) -> Sent:
         return Sent(*(getattr(self, field.name) - getattr(before, field.name) for field in fields(Sent)))
@@ -43,11 +44,18 @@ def _link_losses(dropped: int, receiver: Link) -> tuple[int, int]:
 class Wire:
     """Two interfaces joined: what leaves `near` arrives at `far`, frame by frame.
 
+    The constants say what is otherwise where the wire is one between NICs (`nic_wire.NicWire`).
+
     With `relay` a third namespace stands between them and passes the frames on: on its way in the kernel takes a VLAN
     tag out of a frame's bytes, so that it arrives in metadata, as from a NIC with VLAN offload.
     """
 
+    driver = "veth"
+    smallest = 0  # bytes of a frame: a shorter one arrives longer
+    burst: int | None = None  # frames that may be underway at a time; None: any number
+
     def __init__(self, *, queues: int = 1, mtu: int = JUMBO_MTU, relay: bool = False) -> None:
+        self.queues = queues  # that the far end receives with
         with contextlib.ExitStack() as made:
             self.near = Link(made.enter_context(Namespace("near")), "gen0")
             self.far = Link(made.enter_context(Namespace("far")), "mon0")
@@ -67,6 +75,17 @@ class Wire:
         last = self._last.counters()
         link, backlog = _link_losses(last.tx_dropped, self.far)
         return Sent(last.tx_packets + last.tx_dropped, self.far.counters().rx_packets, link, backlog)
+
+    def settle(self) -> None:
+        """Until what is sent arrives. A veth's two ends are always ready."""
+
+    def unplug(self) -> None:
+        """The far interface goes, as if somebody pulled it out."""
+        self.near.delete()
+
+    def far_came_free(self) -> bool:
+        """Whether the far interface's namespace, which was let go of, is gone, and the interface out of it."""
+        return not self.near.exists
 
     def close(self) -> None:
         """Lets go of the namespaces: the kernel removes them and what is in them."""

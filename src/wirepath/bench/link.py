@@ -18,7 +18,9 @@ _SIOCETHTOOL = 0x8946
 # linux/ethtool.h: the commands that set one offload each
 _SET_OFFLOAD = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
 _GET_GRO, _GET_FLAGS, _SET_FLAGS = 0x2B, 0x25, 0x26
-_FLAG_TXVLAN, _FLAG_RXVLAN = 1 << 7, 1 << 8
+_GET_DRIVER, _GET_STATISTICS = 0x03, 0x1D
+_DRIVER_BYTES, _AT_DRIVER, _AT_STATISTICS = 196, 4, 180  # struct ethtool_drvinfo
+_FLAGS = {"txvlan": 1 << 7, "rxvlan": 1 << 8, "lro": 1 << 15}
 _XDP_NATIVE, _XDP_MULTIPLE = 1, 4  # linux/if_link.h, XDP_ATTACHED_DRV and _MULTI
 
 
@@ -30,6 +32,7 @@ class LinkCounters:
     tx_packets: int
     rx_dropped: int
     tx_dropped: int
+    rx_missed: int  # that a NIC had no room for: rx_missed_errors and rx_fifo_errors
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,22 @@ class Link:
             routes.addr("add", index=index, address=address, prefixlen=prefix)
 
     def offload(self, **wanted: bool) -> None:
-        """`ethtool -K`: rx, tx, sg, tso, gso, gro, txvlan, rxvlan."""
+        """`ethtool -K`: rx, tx, sg, tso, gso, gro, txvlan, rxvlan, lro."""
         for feature, on in wanted.items():
             if feature in _SET_OFFLOAD:
                 self._ethtool(_SET_OFFLOAD[feature], int(on))
             else:
-                flag = {"txvlan": _FLAG_TXVLAN, "rxvlan": _FLAG_RXVLAN}[feature]
                 flags = self._ethtool(_GET_FLAGS, 0)
-                self._ethtool(_SET_FLAGS, flags | flag if on else flags & ~flag)
+                self._ethtool(_SET_FLAGS, flags | _FLAGS[feature] if on else flags & ~_FLAGS[feature])
+
+    def has_offload(self, feature: str) -> bool:
+        """Whether txvlan, rxvlan or lro is on."""
+        return bool(self._ethtool(_GET_FLAGS, 0) & _FLAGS[feature])
+
+    @property
+    def driver(self) -> str:
+        """The name of its driver."""
+        return self._driver_info()[_AT_DRIVER:].split(b"\0")[0].decode()
 
     def plain(self) -> None:
         """Every frame is sent and received as it is on the wire: no merging, no splitting, checksums filled in."""
@@ -104,12 +115,12 @@ class Link:
         mode = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp is not None else 0
         return mode in (_XDP_NATIVE, _XDP_MULTIPLE) or bool(self._ethtool(_GET_GRO, 0))
 
-    def wait_until_it_sends(self) -> None:
+    def wait_until_it_sends(self, patience_s: float = 20) -> None:
         """Until the kernel, in its own time, has given an interface with a carrier its queue.
 
-        Before, it drops what is sent without a word. Raises TimeoutError after 10 s.
+        Before, it drops what is sent without a word. Raises TimeoutError.
         """
-        until = time.monotonic() + 10
+        until = time.monotonic() + patience_s
         while (link := self.message()).get_attr("IFLA_OPERSTATE") != "UP" or link.get_attr("IFLA_QDISC") == "noop":
             if time.monotonic() > until:
                 raise TimeoutError(f"{self.name} does not come up")
@@ -127,18 +138,35 @@ class Link:
     def counters(self) -> LinkCounters:
         """Reads what it has counted."""
         stats = self.message().get_attr("IFLA_STATS64")
-        return LinkCounters(stats["rx_packets"], stats["tx_packets"], stats["rx_dropped"], stats["tx_dropped"])
+        return LinkCounters(
+            rx_packets=stats["rx_packets"],
+            tx_packets=stats["tx_packets"],
+            rx_dropped=stats["rx_dropped"],
+            tx_dropped=stats["tx_dropped"],
+            rx_missed=stats["rx_missed_errors"] + stats["rx_fifo_errors"],
+        )
+
+    def refresh_counters(self) -> None:
+        """Has the driver ask the NIC now: some do so every other second only, unless ethtool asks (e1000)."""
+        (count,) = struct.unpack_from("I", self._driver_info(), _AT_STATISTICS)
+        if count:
+            self._ioctl(array.array("I", [_GET_STATISTICS, count, *([0] * (2 * count))]))
+
+    def _driver_info(self) -> bytes:
+        return self._ioctl(array.array("I", [_GET_DRIVER, *([0] * (_DRIVER_BYTES // 4 - 1))])).tobytes()
 
     def _ethtool(self, command: int, value: int) -> int:
-        data = array.array("I", [command, value])
+        return int(self._ioctl(array.array("I", [command, value]))[1])
+
+    def _ioctl(self, data: array.array[int]) -> array.array[int]:
         address, _ = data.buffer_info()
         with self.namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             try:
                 fcntl.ioctl(control, _SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(self.name), address))
             except OSError as error:
-                error.add_note(f"ethtool command {command:#x} on {self.name}")
+                error.add_note(f"ethtool command {data[0]:#x} on {self.name}")
                 raise
-        return int(data[1])
+        return data
 
 
 def veth(near: Link, far: Link, *, queues: int = 1, mtu: int = 1500) -> None:
