@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from . import kernel, nics, tools
+from . import kernel, matrix, nics, tools
 from .apt import Apt
 from .cache import TestbedError, locked
 from .machine import NOT_RUN, Machine
+
+QUICK_KERNEL, QUICK_NICS = ("6.12",), ("igb",)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +42,22 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
     machine = Machine(kernel.get(asked, found), found, chosen, mem, cpus, append)
     sys.exit(machine.run(command, timeout_s=timeout, out=out))
+
+
+@main.command("matrix")
+@click.option("--quick", is_flag=True, help="The short form: one kernel, few NICs, the cases that meet a driver.")
+@click.option("--kernel", "asked", multiple=True, help=f"Of {', '.join(kernel.MATRIX)}, or another; repeatable.")
+@click.option("--nic", "names", multiple=True, type=click.Choice(matrix.ALL_NICS), help="Repeatable.")
+@click.option("--suite", "suites", multiple=True, type=click.Choice(list(matrix.SUITES)), help="Repeatable.")
+@click.option("--jobs", type=int, default=os.cpu_count() or 1, help="Guests at a time.", show_default=True)
+def all_(quick: bool, asked: tuple[str, ...], names: tuple[str, ...], suites: tuple[str, ...], jobs: int) -> None:
+    """The matrix: a line for each kernel, NIC and suite. Exit code 1 if a cell failed."""
+    asked = asked or (QUICK_KERNEL if quick else kernel.MATRIX)
+    names = names or (QUICK_NICS if quick else matrix.ALL_NICS)
+    found = tools.get()
+    kernels = list(dict.fromkeys(kernel.get(each, found) for each in asked))
+    chosen = [matrix.SUITES[name] for name in suites] or list(matrix.SUITES.values())
+    sys.exit(0 if matrix.run_all(matrix.cells(kernels, names, chosen, quick), found, jobs) else 1)
 
 
 @main.command("list")

@@ -32,6 +32,7 @@ $bb mount -t bpf bpffs /sys/fs/bpf
 $bb mount -t cgroup2 cgroup2 /sys/fs/cgroup
 $bb hostname wirepath-guest
 $bb ip link set lo up
+echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 """
 
 

@@ -107,6 +107,8 @@ def versions(apt: Apt) -> list[str]:
 
 def choose(asked: str, available: list[str]) -> str:
     """The newest version that is what was asked for. Raises TestbedError."""
+    if asked in available:
+        return asked
     numbers = () if asked == "newest" else _order(asked)
     fitting = [version for version in available if _order(version)[: len(numbers)] == numbers]
     if not fitting:

@@ -61,6 +61,15 @@ class NicWire:
         self.settle()
         return self
 
+    def ready_at_home(self) -> tuple[str, str]:
+        """The same where they were at first, in one namespace. Their names, the sending one first."""
+        for end in (self._near, self._far):
+            end.go_home()
+            end.link.set(state="up")
+            end.be_plain(MTU, tags_in_metadata=False)
+        self.settle()
+        return self.near.name, self.far.name
+
     def settle(self) -> None:
         """Until both have a carrier."""
         for end in (self.near, self.far):
@@ -151,6 +160,8 @@ class _Borrowed:
 
     def go_home(self) -> None:
         """It is where it was at first, down, under its own name."""
+        if self.link.namespace is self._home and self.is_home():
+            return
         if self.link.namespace is not self._home:
             self._leave()
         if not (self._device / "driver").exists():
