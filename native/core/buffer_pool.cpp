@@ -4,7 +4,7 @@
 namespace wirepath {
 
 BufferPool::BufferPool(std::uint32_t buffers, std::size_t buffer_bytes)
-    : buffer_bytes_(buffer_bytes), pool_(LeasePool::create(buffers, Mapping::anonymous(buffers * buffer_bytes))) {
+    : buffer_bytes_(buffer_bytes), pool_(LeasePool::create(buffers, Mapping::sparse(buffers * buffer_bytes))) {
     free_.reserve(buffers);
     for (std::uint32_t i = buffers; i-- > 0;)
         free_.push_back(i);

@@ -36,6 +36,12 @@ Mapping Mapping::anonymous(std::size_t size) {
     return Mapping(at, size);
 }
 
+Mapping Mapping::sparse(std::size_t size) {
+    Mapping mapping = anonymous(size);
+    ::madvise(mapping.data_, mapping.size_, MADV_NOHUGEPAGE); // refused only by kernels without huge pages
+    return mapping;
+}
+
 Mapping Mapping::huge_pages(std::size_t size) {
     size = round_up(size, huge_page);
     void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
