@@ -56,6 +56,11 @@ else
 	@$(NAMESPACE) $(BIN)/python -m pytest tests/contract tests/net $(ARGS)
 endif
 
+.PHONY: kernels
+kernels: setup ## real kernels and NIC drivers, in QEMU (ARGS="--quick", "--kernel 6.12 --nic igb"); hours in full
+	@tools/packages run test
+	@$(BIN)/python -m tests.kernels matrix $(ARGS)
+
 .PHONY: soak
 soak: setup ## open and close each engine 10,000 times and look for leaks (an hour)
 	@$(BIN)/python -m pytest tests/contract -k no_leak --opens 10000 $(ARGS)

@@ -75,7 +75,7 @@ def test_a_nic_that_is_not_known() -> None:
         ("deb http://a.example/debian bookworm main\n", "http://a.example/debian"),
         ("deb [arch=amd64 signed-by=/k.gpg] https://b.example/d trixie main\n", "https://b.example/d"),
         (
-            "URIs: http://c.example/x\nSuites: nodistro\n\n# a comment\nURIs: http://c.example/debian\nSuites: trixie\n",
+            "URIs: http://c.example/x\nSuites: other\n\n# a comment\nURIs: http://c.example/debian\nSuites: trixie\n",
             "http://c.example/debian",
         ),
     ],

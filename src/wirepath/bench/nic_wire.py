@@ -15,6 +15,7 @@ from wirepath.bench.namespace import Namespace
 
 MTU = 1500  # bytes; what every NIC has room for
 SMALLEST_FRAME = 60  # bytes on Ethernet, without the check sum: senders fill shorter ones up
+_LAZY = ("e1000", "e1000e")  # drivers that read the NIC's counters every other second only, unless ethtool asks
 _PATIENCE_S = 20.0  # for a NIC that comes home
 _UNDERWAY = 256  # frames: a receive ring's usual size. An emulator drops without a word what it has queued for long.
 
@@ -36,7 +37,7 @@ class NicWire:
         """Takes the two interfaces of the calling thread's namespace. Raises LookupError if one is not there."""
         self._home = Namespace.at("/proc/thread-self/ns/net", "home")
         self._near, self._far = _Borrowed(self._home, near, "gen0"), _Borrowed(self._home, far, "mon0")
-        self.queues = _receive_queues(far)
+        self.queues = Link(self._home, far).receive_queues()
         self.driver = Link(self._home, far).driver
 
     @property
@@ -73,12 +74,14 @@ class NicWire:
     def settle(self) -> None:
         """Until both have a carrier."""
         for end in (self.near, self.far):
-            end.wait_until_it_sends()
+            if not end.carries():
+                end.wait_until_it_sends()
 
     def sent(self) -> Sent:
         """`sent` is what the near NIC counts."""
         for end in (self.near, self.far):
-            end.refresh_counters()
+            if self.driver in _LAZY:
+                end.refresh_counters()
         near, far = self.near.counters(), self.far.counters()
         return Sent(near.tx_packets + near.tx_dropped, far.rx_packets, near.tx_dropped, 0, far.rx_missed)
 
@@ -97,7 +100,6 @@ class NicWire:
 
     def give_back(self) -> None:
         """The NICs are home again, under their own names. Raises TimeoutError if they do not get there."""
-        self.close()
         for end in (self._near, self._far):
             end.go_home()
         self._home.close()
@@ -191,10 +193,6 @@ def _name_by_mac(namespace: Namespace, mac: bytes) -> str | None:
             if link.get_attr("IFLA_ADDRESS") == mac.hex(":"):
                 return str(link.get_attr("IFLA_IFNAME"))
     return None
-
-
-def _receive_queues(name: str) -> int:
-    return sum(1 for _ in Path("/sys/class/net", name, "queues").glob("rx-*"))
 
 
 def _wait_until(true: Callable[[], bool], otherwise: str) -> None:
