@@ -6,14 +6,18 @@
 >>> eth0.rings.rx, eth0.missing
 """
 
+from wirepath.nic.activity import Activity, between
+from wirepath.nic.advice import TRAFFICS, Advice, Choice, advise
 from wirepath.nic.coalescing import Coalescing
 from wirepath.nic.driver import Driver
+from wirepath.nic.engines import Way, ways
 from wirepath.nic.irqs import Irq
 from wirepath.nic.link import Link
 from wirepath.nic.napi import Napi, NapiDefaults
 from wirepath.nic.nic import Nic, names, read
 from wirepath.nic.offloads import CAPTURE_OFFLOADS, CaptureOffload, Offload
 from wirepath.nic.queues import Channels, QueueStats, Rings
+from wirepath.nic.rates import FRAME_SIZES, LineRate, line_rates, packets_per_second, parse_speed
 from wirepath.nic.rss import Rss
 from wirepath.nic.softnet import SoftnetCpu, SoftnetLimits
 from wirepath.nic.speed import Speed
@@ -24,11 +28,17 @@ from wirepath.nic.xdp import Program, XdpFeatures
 
 __all__ = [
     "CAPTURE_OFFLOADS",
+    "FRAME_SIZES",
+    "TRAFFICS",
+    "Activity",
+    "Advice",
     "CaptureOffload",
     "Channels",
+    "Choice",
     "Coalescing",
     "Driver",
     "Irq",
+    "LineRate",
     "Link",
     "Napi",
     "NapiDefaults",
@@ -44,7 +54,14 @@ __all__ = [
     "Speed",
     "TcFilter",
     "Timestamping",
+    "Way",
     "XdpFeatures",
+    "advise",
+    "between",
+    "line_rates",
     "names",
+    "packets_per_second",
+    "parse_speed",
     "read",
+    "ways",
 ]

@@ -33,6 +33,8 @@ class Driver:
     pci_device: str | None
     numa_node: int | None
     """None: not on PCI, or a machine without NUMA nodes."""
+    virtio_features: tuple[int, ...] | None
+    """The feature bits that the virtual machine and its guest have agreed on; None: not a virtio device."""
 
 
 def read_driver(kernel: Kernel, name: str, sysfs: Path | None) -> Driver:
@@ -49,15 +51,28 @@ def read_driver(kernel: Kernel, name: str, sysfs: Path | None) -> Driver:
         pci_vendor=text_in(pci / "vendor") if pci is not None else None,
         pci_device=text_in(pci / "device") if pci is not None else None,
         numa_node=node if node is not None and node >= 0 else None,
+        virtio_features=_virtio_features(sysfs) if sysfs is not None else None,
     )
+
+
+def _virtio_features(sysfs: Path) -> tuple[int, ...] | None:
+    """A character for each bit, bit 0 first."""
+    if _subsystem(sysfs / "device") != "virtio":
+        return None
+    text = text_in(sysfs / "device/features")
+    return None if text is None else tuple(bit for bit, word in enumerate(text) if word == "1")
 
 
 def pci_directory(sysfs: Path) -> Path | None:
     """The PCI device in sysfs that an interface belongs to."""
     for level in _LEVELS:
-        try:
-            if (sysfs / level / "subsystem").readlink().name == "pci":
-                return sysfs / level
-        except OSError:
-            continue
+        if _subsystem(sysfs / level) == "pci":
+            return sysfs / level
     return None
+
+
+def _subsystem(device: Path) -> str | None:
+    try:
+        return (device / "subsystem").readlink().name
+    except OSError:
+        return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ class Nic:
     driver_counters: Mapping[str, int] | None
     """As `ethtool -S` names them. Cumulative."""
     missing: Mapping[str, str]
+    read_ns: int
+    """When the counters were read, on the monotonic clock."""
 
     @property
     def receive_queues(self) -> int:
@@ -149,6 +152,7 @@ def read(name: str, netns: str | None = None) -> Nic:
 
 
 def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
+    read_ns = time.monotonic_ns()
     try:
         index, answer = kernel.link(name)
     except OSError as refused:
@@ -187,6 +191,7 @@ def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
         counters=link_counters(message.stats64),
         driver_counters=get("driver_counters", lambda: read_driver_counters(kernel, name)),
         missing=reader.missing,
+        read_ns=read_ns,
     )
 
 
