@@ -19,4 +19,5 @@ COMMANDS = (
     Row("read", "wirepath.cli.read", "Read capture files: print, filter, merge, convert, follow."),
     Row("info", "wirepath.cli.info", "Say what is in capture files."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
+    Row("nic", "wirepath.cli.nic", "Say everything that decides how a NIC receives, and which engine to use."),
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wirepath.engines import Engine, engines
 from wirepath.figure import How
 from wirepath.nic.nic import Nic
 
-__all__ = ["Way", "ways"]
+__all__ = ["Judged", "Way", "native_xdp", "ways", "zero_copy_xdp"]
 
 _PAGE_BYTES = 4096
 _XDP_HEADROOM, _SHARED_INFO = 256, 320  # what a page keeps for XDP and for an sk_buff's fragments
@@ -22,7 +23,13 @@ _PAGE_ROOM = _PAGE_BYTES - _XDP_HEADROOM - _SHARED_INFO
 _AF_XDP_ROOM = _PAGE_BYTES - _XDP_HEADROOM - 16
 _LINK_BYTES = 14 + 8  # Ethernet header, two VLAN tags
 
-_Judged = tuple[bool | None, How, str]
+
+class Judged(NamedTuple):
+    """Whether something works, how that is known, and why."""
+
+    works: bool | None
+    how: How
+    why: str
 
 
 @dataclass(frozen=True)
@@ -54,58 +61,67 @@ def _ways(engine: Engine, nic: Nic) -> Iterator[Way]:
         yield Way(engine.name, mode, works, how, why, engine.takes_packets, options)
 
 
-def _judge(engine: Engine, nic: Nic, judge: Callable[[Nic], _Judged]) -> _Judged:
+def _judge(engine: Engine, nic: Nic, judge: Callable[[Nic], Judged]) -> Judged:
     if not engine.usable:
-        return False, "measured", engine.reason
+        return Judged(False, "measured", engine.reason)
     if not nic.link.up:
-        return False, "measured", f"the interface is down: ip link set {nic.name} up"
+        return Judged(False, "measured", f"the interface is down: ip link set {nic.name} up")
     return judge(nic)
 
 
-def _judge_tap(nic: Nic) -> _Judged:
+def _judge_tap(nic: Nic) -> Judged:
     if nic.link.hardware == "loopback":
-        return True, "inferred", "a tap of the stack; each packet is seen twice, going out and coming in"
-    merging = [word for word in ("rx-gro", "rx-gro-hw", "rx-lro") if _active(nic, word)]
-    if merging:
-        return True, "inferred", f"a tap of the stack, which sees packets after they were merged ({', '.join(merging)})"
-    return True, "inferred", "a tap of the stack"
+        return Judged(True, "inferred", "a tap of the stack; each packet is seen twice, going out and coming in")
+    return Judged(True, "inferred", f"a tap of the stack{_merged(nic)}")
 
 
-def _judge_generic(nic: Nic) -> _Judged:
+def _judge_generic(nic: Nic) -> Judged:
     refused = _refused_by_any(nic)
     if refused is not None:
         return refused
-    return True, "inferred", f"after the driver has made an sk_buff: needs no support of the driver. {_sockets(nic)}"
+    return Judged(True, "inferred", f"once there is an sk_buff, so it needs nothing of the driver{_merged(nic)}")
 
 
-def _judge_native(nic: Nic) -> _Judged:
-    refused = _refused_by_any(nic) or _refused_native(nic)
+def _merged(nic: Nic) -> str:
+    merging = [word for word in ("rx-gro", "rx-gro-hw", "rx-lro") if _active(nic, word)]
+    return f", which sees packets after they were merged ({', '.join(merging)})" if merging else ""
+
+
+def _judge_native(nic: Nic) -> Judged:
+    return _refused_by_any(nic) or native_xdp(nic)
+
+
+def _judge_zero_copy(nic: Nic) -> Judged:
+    return _refused_by_any(nic) or zero_copy_xdp(nic)
+
+
+def native_xdp(nic: Nic) -> Judged:
+    """Whether the driver can run an XDP program before it makes an sk_buff, as it is configured now."""
+    refused = _refused_native(nic)
     if refused is not None:
         return refused
     if nic.xdp_features is None:
-        return None, "unknown", f"only trying tells: {nic.missing.get('xdp_features', 'the kernel does not tell')}"
-    return True, "inferred", f"the driver says that it has native XDP. {_sockets(nic)}"
+        return Judged(None, "unknown", f"only trying tells: {nic.missing.get('xdp_features', 'it is not told')}")
+    return Judged(True, "inferred", "the driver says that it has native XDP")
 
 
-def _judge_zero_copy(nic: Nic) -> _Judged:
-    works, how, why = _judge_native(nic)
-    if not works:
-        return works, how, why
+def zero_copy_xdp(nic: Nic) -> Judged:
+    """Whether the NIC can write into an application's memory, as it is configured now."""
+    native = native_xdp(nic)
+    if not native.works:
+        return native
     told = nic.xdp_features
     if told is None or not told.zero_copy:
-        return False, "inferred", f"the driver {_driver(nic)} says that it has no zero-copy"
+        return Judged(False, "inferred", f"the driver {_driver(nic)} says that it has no zero-copy")
     if _virtio_without_dma(nic):
-        return False, "inferred", "the virtual machine gives the device no DMA mapping (VIRTIO_F_ACCESS_PLATFORM)"
+        return Judged(False, "inferred", _VIRTIO_NO_DMA)
     if _longest(nic) > _AF_XDP_ROOM and (told.zc_max_segs or 1) < 2:
-        return (
-            False,
-            "inferred",
-            f"at an MTU of {nic.link.mtu} a packet needs several buffers; the driver takes one",
-        )
-    return True, "inferred", f"the driver says that it has zero-copy; binding the socket proves it. {_sockets(nic)}"
+        short = f"at an MTU of {nic.link.mtu} a packet needs several buffers; the driver takes one"
+        return Judged(False, "inferred", short)
+    return Judged(True, "inferred", "the driver says that it has zero-copy; binding the socket proves it")
 
 
-_MODES: dict[str, tuple[tuple[str, tuple[str, ...], Callable[[Nic], _Judged]], ...]] = {
+_MODES: dict[str, tuple[tuple[str, tuple[str, ...], Callable[[Nic], Judged]], ...]] = {
     "af_xdp": (
         ("native XDP, zero-copy", ("xdp_mode=native", "mode=zero_copy"), _judge_zero_copy),
         ("native XDP, copy", ("xdp_mode=native", "mode=copy"), _judge_native),
@@ -114,35 +130,36 @@ _MODES: dict[str, tuple[tuple[str, tuple[str, ...], Callable[[Nic], _Judged]], .
 }
 
 
-def _refused_by_any(nic: Nic) -> _Judged | None:
+def _refused_by_any(nic: Nic) -> Judged | None:
     """What stands against AF_XDP in every mode."""
     if nic.link.hardware not in ("ether", "loopback"):
-        return False, "measured", f"its frames are not Ethernet but {nic.link.hardware}"
+        return Judged(False, "measured", f"its frames are not Ethernet but {nic.link.hardware}")
     if nic.xdp:
         there = nic.xdp[0]
         name = there.name or "of a name that we may not ask"
         seen = f"an XDP program is attached ({there.mode}, id {there.id}, {name})"
-        return False, "measured", f"{seen}: end its owner first"
+        return Judged(False, "measured", f"{seen}: end its owner first")
     return None
 
 
+_VIRTIO_NO_DMA = "the virtual machine gives the device no DMA mapping (VIRTIO_F_ACCESS_PLATFORM)"
 _VIRTIO_REFUSES = (
     "the host of this virtual machine merges packets or leaves checksums out, and the guest cannot turn that off "
     "(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS): virtio_net refuses XDP then"
 )
 
 
-def _refused_native(nic: Nic) -> _Judged | None:
+def _refused_native(nic: Nic) -> Judged | None:
     told = nic.xdp_features
     if told is not None and not told.native:
-        return False, "inferred", f"the driver {_driver(nic)} says that it has no native XDP"
+        return Judged(False, "inferred", f"the driver {_driver(nic)} says that it has no native XDP")
     if _active(nic, "rx-lro"):
-        return False, "inferred", f"LRO is on, and drivers refuse XDP with it: ethtool -K {nic.name} lro off"
+        return Judged(False, "inferred", f"LRO is on, and drivers refuse XDP with it: ethtool -K {nic.name} lro off")
     if _virtio_merges_for_good(nic):
-        return False, "inferred", _VIRTIO_REFUSES
+        return Judged(False, "inferred", _VIRTIO_REFUSES)
     if told is not None and not told.fragments and _longest(nic) > _PAGE_ROOM:
         short = f"at an MTU of {nic.link.mtu} a packet does not fit a page, and the driver has no XDP for fragments"
-        return False, "inferred", f"{short}: ip link set {nic.name} mtu {_PAGE_ROOM - _LINK_BYTES}"
+        return Judged(False, "inferred", f"{short}: ip link set {nic.name} mtu {_PAGE_ROOM - _LINK_BYTES}")
     return None
 
 
@@ -157,11 +174,6 @@ def _driver(nic: Nic) -> str:
 
 def _longest(nic: Nic) -> int:
     return nic.link.mtu + _LINK_BYTES
-
-
-def _sockets(nic: Nic) -> str:
-    queues = nic.receive_queues
-    return "One socket for its one queue" if queues == 1 else f"One socket for each of its {queues} queues"
 
 
 _GUEST_MERGING = (1, 7, 8, 9, 10, 54, 55)  # VIRTIO_NET_F_GUEST_CSUM, _TSO4, _TSO6, _ECN, _UFO, _USO4, _USO6
