@@ -39,8 +39,25 @@ struct xdp_md {
 };
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct ns_common {
+    unsigned int inum;
+};
+
+struct net {
+    struct ns_common ns;
+};
+
+typedef struct {
+    struct net* net;
+} possible_net_t;
+
 struct net_device {
     int ifindex;
+    possible_net_t nd_net;
+};
+
+struct napi_struct {
+    struct net_device* dev;
 };
 
 struct sk_buff {

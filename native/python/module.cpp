@@ -15,4 +15,5 @@ NB_MODULE(_core, m) {
     bind_summary(m);
     bind_pipeline(m);
     bind_trace(m);
+    bind_nic(m);
 }

@@ -36,6 +36,18 @@ def trace_hooks() -> list[tuple[str, bool, str]]:
         UnsupportedError: the instruments were not built.
     """
 
+class PollCounter:
+    """Counts the NAPI polls of an interface, from when it is made until it goes.
+
+    Raises:
+        NoPermissionError: it needs CAP_BPF and CAP_PERFMON.
+        UnsupportedError: this kernel does not let programs see its tracepoints, or the instruments were not built.
+    """
+
+    def __init__(self, ifindex: int, netns: int) -> None: ...
+    def read(self) -> dict[str, int]:
+        """``polls``, the ``packets`` they received, ``empty`` polls and those with a ``full`` budget."""
+
 class Filter:
     """A compiled pcap-filter(7) expression."""
 

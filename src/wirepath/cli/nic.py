@@ -5,7 +5,6 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -123,7 +122,9 @@ def _show(interface: str, netns: str | None, traffic: str | None, everything: bo
 
 
 def _rates(interface: str, netns: str | None, speed: int | None, interval: float, as_json: bool) -> None:
-    now, activity = next(_measured(interface, netns, interval))
+    meter = nic.Meter(interface, netns)
+    time.sleep(interval)
+    activity, now = meter.next(), meter.nic
     if as_json:
         click.echo(json.dumps({"v": 1, "name": interface, **_plain(rates_object(now, activity, speed))}, indent=2))
     else:
@@ -131,23 +132,17 @@ def _rates(interface: str, netns: str | None, speed: int | None, interval: float
 
 
 def _watch(interface: str, netns: str | None, seconds: float, as_json: bool) -> None:
-    for now, activity in _measured(interface, netns, seconds):
+    meter = nic.Meter(interface, netns)
+    while True:
+        time.sleep(seconds)
+        activity = meter.next()
         if as_json:
             click.echo(json.dumps({"v": 1, "name": interface, "activity": _plain(activity)}))
         else:
             click.echo(_CLEAR if sys.stdout.isatty() else "", nl=False)
-            show_activity(now, activity)
+            show_activity(meter.nic, activity)
             click.echo()
         sys.stdout.flush()
-
-
-def _measured(interface: str, netns: str | None, seconds: float) -> Iterator[tuple[nic.Nic, nic.Activity]]:
-    before = nic.read(interface, netns)
-    while True:
-        time.sleep(seconds)
-        after = nic.read(interface, netns)
-        yield after, nic.between(before, after)
-        before = after
 
 
 def as_object(found: nic.Nic) -> dict[str, Any]:

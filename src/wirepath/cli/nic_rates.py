@@ -93,6 +93,7 @@ def _activity(activity: Activity) -> Iterator[tuple[str, str]]:
     lost = [f"{name} {link[name]:,.0f}/s" for name in ("rx_dropped", "rx_missed_errors", "rx_errors") if link[name]]
     yield "lost", ", ".join(lost) or "nothing that the interface counts"
     yield "interrupts", _interrupts(activity)
+    yield "polls", _polls(activity)
     if activity.queues:
         yield "by queue", ", ".join(f"{name} {rate:,.0f} packets/s" for name, rate in activity.queues.items())
     if activity.softnet_processed is not None:
@@ -120,6 +121,18 @@ def _interrupts(activity: Activity) -> str:
         text += f", {each.value:.2f} packets (in and out) for each"
     busy = [f"{name} {rate:,.0f}" for name, rate in activity.interrupts_by_irq.items() if rate]
     return f"{text} ({', '.join(busy)})" if busy else text
+
+
+def _polls(activity: Activity) -> str:
+    polls = activity.polls
+    if polls.value is None:
+        return f"?: {polls.detail}"
+    text = f"{polls.value:,.0f}/s"
+    if activity.packets_per_poll.value is not None:
+        text += f", {activity.packets_per_poll.value:.2f} packets received in each"
+    return (
+        f"{text}; {activity.empty_polls.value:,.0f}/s found none, {activity.full_polls.value:,.0f}/s left some behind"
+    )
 
 
 def _share(activity: Activity, bps: int) -> str:

@@ -6,7 +6,7 @@
 >>> eth0.rings.rx, eth0.missing
 """
 
-from wirepath.nic.activity import Activity, between
+from wirepath.nic.activity import Activity, Meter
 from wirepath.nic.advice import TRAFFICS, Advice, Choice, advise
 from wirepath.nic.coalescing import Coalescing
 from wirepath.nic.driver import Driver
@@ -40,6 +40,7 @@ __all__ = [
     "Irq",
     "LineRate",
     "Link",
+    "Meter",
     "Napi",
     "NapiDefaults",
     "Nic",
@@ -57,7 +58,6 @@ __all__ = [
     "Way",
     "XdpFeatures",
     "advise",
-    "between",
     "line_rates",
     "names",
     "packets_per_second",

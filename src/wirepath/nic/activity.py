@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an interface did between two readings, per second."""
+"""What an interface does: its counters, its interrupts and the kernel's polls of it, per second."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from wirepath._core import PollCounter
+from wirepath.errors import WirepathError
 from wirepath.figure import Figure
-from wirepath.nic.nic import Nic
+from wirepath.linux.netns import inside
+from wirepath.nic.nic import Nic, read
 
-__all__ = ["Activity", "between"]
+__all__ = ["Activity", "Meter"]
 
 _LINK = ("rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "rx_dropped", "rx_missed_errors", "rx_errors", "multicast")
 _WRAP = 1 << 32  # of /proc/net/softnet_stat
@@ -30,6 +34,13 @@ class Activity:
     """Of this NIC, a second."""
     interrupts_by_irq: Mapping[str, float]
     """By the interrupt's number and name."""
+    polls: Figure
+    """NAPI polls of this interface, a second."""
+    packets_per_poll: Figure
+    empty_polls: Figure
+    """Polls a second that received nothing: those after sent packets, and those that only looked."""
+    full_polls: Figure
+    """Polls a second that used up their budget: more was waiting."""
     softnet_processed: float | None
     """Packets of all interfaces of the host that came out of polls and backlogs, a second."""
     softnet_dropped: float | None
@@ -42,13 +53,64 @@ class Activity:
         packets = self.link["rx_packets"] + self.link["tx_packets"]
         if not self.interrupts.value:
             return Figure(None, "unknown", self.interrupts.detail or "no interrupt came in this time")
-        return Figure(packets / self.interrupts.value, "measured")
+        return _measured(packets / self.interrupts.value)
 
 
-def between(before: Nic, after: Nic) -> Activity:
-    """The rates from one reading of an interface to a later one."""
+class Meter:
+    """Reads an interface again and again.
+
+    >>> meter = Meter("eth0")
+    >>> time.sleep(1)
+    >>> meter.next().interrupts
+    """
+
+    def __init__(self, name: str, netns: str | None = None) -> None:
+        """Begin. Raises what `read` raises; polls that cannot be counted are no error."""
+        self._where = name, netns
+        self.nic = read(name, netns)
+        """The last reading."""
+        with inside(netns):
+            self._polls = _Polls(self.nic.link.ifindex)
+
+    def next(self) -> Activity:
+        """The rates since the reading before. Raises what `read` raises."""
+        before, self.nic = self.nic, read(*self._where)
+        return _between(before, self.nic, self._polls)
+
+
+class _Polls:
+    """The polls of an interface of the calling thread's namespace, or why they cannot be counted."""
+
+    def __init__(self, ifindex: int) -> None:
+        self._refused = ""
+        self._before: dict[str, int] = {}
+        try:
+            self._counter = PollCounter(ifindex, Path("/proc/thread-self/ns/net").stat().st_ino)
+            self._before = self._counter.read()
+        except WirepathError as refused:
+            self._refused = str(refused)
+
+    def moved(self) -> dict[str, int]:
+        """What came on top since it was last asked; nothing where it cannot be counted."""
+        if self._refused:
+            return {}
+        before, self._before = self._before, self._counter.read()
+        return {name: count - before[name] for name, count in self._before.items()}
+
+    def figure(self, value: float | None) -> Figure:
+        """Measured, or unknown with the reason."""
+        return Figure(None, "unknown", self._refused or "no poll in this time") if value is None else _measured(value)
+
+
+def _measured(value: float) -> Figure:
+    return Figure(value, "measured")
+
+
+def _between(before: Nic, after: Nic, polls: _Polls) -> Activity:
     seconds = (after.read_ns - before.read_ns) / 1e9
     by_irq = _interrupts(before, after, seconds)
+    polled = polls.moved()
+    rates = {name: count / seconds for name, count in polled.items()}
     return Activity(
         seconds=seconds,
         link={name: _moved(before.counters, after.counters, name) / seconds for name in _LINK},
@@ -60,6 +122,10 @@ def between(before: Nic, after: Nic) -> Activity:
         queues=_queues(before, after, seconds),
         interrupts=_total(after, by_irq),
         interrupts_by_irq=by_irq,
+        polls=polls.figure(rates.get("polls")),
+        packets_per_poll=polls.figure(polled["packets"] / polled["polls"] if polled.get("polls") else None),
+        empty_polls=polls.figure(rates.get("empty")),
+        full_polls=polls.figure(rates.get("full")),
         softnet_processed=_softnet(before, after, "processed", seconds),
         softnet_dropped=_softnet(before, after, "dropped", seconds),
         softnet_squeezed=_softnet(before, after, "time_squeeze", seconds),
@@ -96,7 +162,7 @@ def _total(nic: Nic, by_irq: Mapping[str, float]) -> Figure:
         return Figure(None, "unknown", nic.missing.get("irqs", ""))
     if not nic.irqs:
         return Figure(None, "unknown", "the device has no interrupts of its own")
-    return Figure(sum(by_irq.values()), "measured")
+    return _measured(sum(by_irq.values()))
 
 
 def _softnet(before: Nic, after: Nic, field: str, seconds: float) -> float | None:
