@@ -18,8 +18,8 @@ class Mapping {
 
     // All throw Error. Sizes are rounded up to pages.
     static Mapping anonymous(std::size_t size);
-    // For memory that is used here and there. Where the kernel gives huge pages unasked (transparent_hugepage=always, as
-    // Debian sets it), each place that is touched would take 2 MiB otherwise.
+    // For memory that is used here and there. Where the kernel gives huge pages unasked (transparent_hugepage=always,
+    // as Debian sets it), each place that is touched would take 2 MiB otherwise.
     static Mapping sparse(std::size_t size);
     static Mapping huge_pages(std::size_t size); // MAP_HUGETLB, 2 MiB pages
     static Mapping of_fd(int fd, std::size_t size, off_t offset = 0, int flags = 0);
