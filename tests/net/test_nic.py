@@ -17,6 +17,11 @@ from wirepath.bench.lab import Lab, Wire
 from wirepath.bench.link import Link
 
 
+def need_sysfs(found: nic.Nic) -> None:
+    if "sysfs" in found.missing:
+        pytest.skip(f"cannot run here: {found.missing['sysfs']}")
+
+
 def run(link: Link, *command: str) -> str:
     with link.namespace.entered():
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
@@ -53,14 +58,18 @@ def test_the_other_end_is_named_though_it_is_in_another_namespace(wire: Wire) ->
 
 @pytest.mark.wire(queues=3)
 def test_queues_are_what_ethtool_says(wire: Wire) -> None:
+    run(wire.far, "ethtool", "-L", wire.far.name, "rx", "3", "tx", "2")
     found = seen(wire.far)
     now = run(wire.far, "ethtool", "-l", wire.far.name).partition("Current hardware settings:")[2]
-    assert found.receive_queues == int(re.search(r"RX:\s+(\d+)", now)[1]) == 3
+    assert found.receive_queues == found.channels.rx == int(re.search(r"RX:\s+(\d+)", now)[1]) == 3
+    assert found.channels.tx == int(re.search(r"TX:\s+(\d+)", now)[1]) == 2
+    need_sysfs(found)
     assert [row.queue for row in found.steering if row.type == "rx"] == [0, 1, 2]
 
 
 def test_rps_of_a_queue(wire: Wire) -> None:
     """Through a sysfs of the namespace: /sys here shows the host's."""
+    need_sysfs(seen(wire.far))
     assert seen(wire.far).steering[0].cpus == ()
     mount = "mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/mon0/queues/rx-0/rps_cpus"
     run(wire.far, "unshare", "-m", "sh", "-c", mount)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from wirepath.nic import CAPTURE_OFFLOADS, Advice, CaptureOffload, Choice, Napi, Nic, Offload, Rings, TcFilter, Way
+from wirepath.nic import CAPTURE_OFFLOADS, Advice, CaptureOffload, Choice, Nic, Offload, Rings, TcFilter, Way
 from wirepath.nic.engines import native_xdp, zero_copy_xdp
 
 __all__ = ["print_rows", "section", "show_list", "show_nic"]
@@ -167,8 +167,9 @@ def _queues(nic: Nic) -> Iterator[tuple[str, str]]:
             )
             if most
         ]
-        change = " · ethtool -L" if (channels.combined_max or channels.rx_max or 1) > 1 else ""
-        yield "in use", ", ".join(kinds) + (f"{change} {nic.name}" if change else "")
+        kind = "combined" if channels.combined_max else "rx"
+        can_change = (channels.combined_max or channels.rx_max or 1) > 1
+        yield "in use", ", ".join(kinds) + (f" · ethtool -L {nic.name} {kind} N" if can_change else "")
     if rings is not None:
         yield "ring sizes", _rings(nic.name, rings)
     yield from _rss(nic)
@@ -248,24 +249,32 @@ def _queue(nic: Nic, queue: int) -> str:
         words.append("IRQ not told")
     else:
         words.append("no interrupt that is its own")
-    napi = next((row for row in nic.napi or () if queue in row.rx_queues), None)
-    words.append(_napi(nic, napi))
+    words.append(_napi(nic, queue))
     return "; ".join(words)
 
 
-def _napi(nic: Nic, napi: Napi | None) -> str:
+def _napi(nic: Nic, queue: int) -> str:
+    napi, how = nic.napi_of(queue)
     if napi is None:
-        if nic.napi is None:
-            return "its NAPI instance is not told"
-        return "no NAPI instance is tied to it: packets go through the CPU's backlog, or the driver does not say"
+        return _no_napi(nic)
     who = f"thread {napi.pid}" if napi.pid else "softirq"
-    text = f"NAPI {napi.id} polls in {who}"
+    text = f"NAPI {napi.id}{'' if how == 'measured' else ' (by their order)'} polls in {who}"
     if napi.defer_hard_irqs or napi.gro_flush_timeout_ns or napi.irq_suspend_timeout_ns:
         text += (
             f", defers {napi.defer_hard_irqs} times, flushes after {_or_unknown(napi.gro_flush_timeout_ns)} ns, "
             f"suspends for {_or_unknown(napi.irq_suspend_timeout_ns)} ns"
         )
     return text
+
+
+def _no_napi(nic: Nic) -> str:
+    if nic.napi is None:
+        return "its NAPI instance is not told"
+    if nic.napi:
+        return f"which of the {len(nic.napi)} NAPI instances polls it is not told"
+    return (
+        "no NAPI instance: packets go through the CPU's backlog" if nic.link.kind else "its NAPI instance is not told"
+    )
 
 
 def _or_unknown(value: int | None) -> str:

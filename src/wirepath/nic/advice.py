@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,10 +91,11 @@ def _for_rate(nic: Nic) -> list[tuple[str, str]]:
             )
         )
     channels = nic.channels
-    if channels and channels.combined and channels.combined_max and channels.combined < channels.combined_max:
+    useful = min(channels.combined_max or 0, os.cpu_count() or 1) if channels else 0
+    if channels and channels.combined and channels.combined < useful:
         found.append(
             (
-                f"ethtool -L {nic.name} combined {channels.combined_max}",
+                f"ethtool -L {nic.name} combined {useful}",
                 f"{channels.combined} of {channels.combined_max} queues are in use: more CPUs share the work",
             )
         )

@@ -72,19 +72,33 @@ def _judge(engine: Engine, nic: Nic, judge: Callable[[Nic], Judged]) -> Judged:
 def _judge_tap(nic: Nic) -> Judged:
     if nic.link.hardware == "loopback":
         return Judged(True, "inferred", "a tap of the stack; each packet is seen twice, going out and coming in")
-    return Judged(True, "inferred", f"a tap of the stack{_merged(nic)}")
+    merging = _merging(nic)
+    if merging:
+        return Judged(True, "inferred", f"a tap of the stack, which sees packets after they were merged ({merging})")
+    return Judged(True, "inferred", "a tap of the stack")
 
 
 def _judge_generic(nic: Nic) -> Judged:
     refused = _refused_by_any(nic)
     if refused is not None:
         return refused
-    return Judged(True, "inferred", f"once there is an sk_buff, so it needs nothing of the driver{_merged(nic)}")
+    why = "in the stack, before its taps: it needs nothing of the driver"
+    # Attaching to it turns LRO and GRO by hardware off, where they can be turned off.
+    merging = _merging(nic, but_what_xdp_turns_off=True)
+    if merging:
+        return Judged(True, "inferred", f"{why}, and sees packets after they were merged ({merging})")
+    return Judged(True, "inferred", why)
 
 
-def _merged(nic: Nic) -> str:
-    merging = [word for word in ("rx-gro", "rx-gro-hw", "rx-lro") if _active(nic, word)]
-    return f", which sees packets after they were merged ({', '.join(merging)})" if merging else ""
+def _merging(nic: Nic, *, but_what_xdp_turns_off: bool = False) -> str:
+    stays = [
+        feature
+        for feature in ("rx-gro", "rx-gro-hw", "rx-lro")
+        if (offload := (nic.offloads or {}).get(feature)) is not None
+        and offload.active
+        and not (but_what_xdp_turns_off and feature != "rx-gro" and offload.changeable)
+    ]
+    return ", ".join(stays)
 
 
 def _judge_native(nic: Nic) -> Judged:
@@ -102,6 +116,9 @@ def native_xdp(nic: Nic) -> Judged:
         return refused
     if nic.xdp_features is None:
         return Judged(None, "unknown", f"only trying tells: {nic.missing.get('xdp_features', 'it is not told')}")
+    if _active(nic, "rx-lro"):
+        doubt = f"LRO is on: some drivers refuse XDP with it, others turn it off: ethtool -K {nic.name} lro off"
+        return Judged(None, "unknown", doubt)
     return Judged(True, "inferred", "the driver says that it has native XDP")
 
 
@@ -153,8 +170,6 @@ def _refused_native(nic: Nic) -> Judged | None:
     told = nic.xdp_features
     if told is not None and not told.native:
         return Judged(False, "inferred", f"the driver {_driver(nic)} says that it has no native XDP")
-    if _active(nic, "rx-lro"):
-        return Judged(False, "inferred", f"LRO is on, and drivers refuse XDP with it: ethtool -K {nic.name} lro off")
     if _virtio_merges_for_good(nic):
         return Judged(False, "inferred", _VIRTIO_REFUSES)
     if told is not None and not told.fragments and _longest(nic) > _PAGE_ROOM:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import socket
 import struct
@@ -15,7 +16,9 @@ from typing import Self
 from wirepath.linux.netlink import Attributes, Family, Netlink, attribute, attributes
 from wirepath.linux.sysfs import Sysfs, number_in
 
-__all__ = ["Kernel"]
+__all__ = ["OTHER_NAMESPACE", "Kernel"]
+
+OTHER_NAMESPACE = "/sys shows another network namespace, and a view of this one needs CAP_SYS_ADMIN: run with sudo"
 
 _SIOCETHTOOL = 0x8946
 _RTM_GETLINK = 18
@@ -93,7 +96,7 @@ class Kernel:
         except PermissionError:
             mounted = Sysfs(mounted=True)
             if _interfaces_in(mounted.root) != {here: index for index, here in socket.if_nameindex()}:
-                raise
+                raise PermissionError(errno.EACCES, OTHER_NAMESPACE) from None
             return mounted.device(name)
 
     def close(self) -> None:

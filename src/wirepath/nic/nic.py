@@ -19,8 +19,8 @@ from wirepath.nic.coalescing import Coalescing, read_coalescing
 from wirepath.nic.counters import link_counters, read_driver_counters
 from wirepath.nic.driver import Driver, read_driver
 from wirepath.nic.irqs import Irq, named_for_queue, read_irqs
-from wirepath.nic.kernel import Kernel
-from wirepath.nic.link import Link, message_of, read_link
+from wirepath.nic.kernel import OTHER_NAMESPACE, Kernel
+from wirepath.nic.link import Link, LinkMessage, message_of, read_link
 from wirepath.nic.napi import Napi, NapiDefaults, read_napi, read_napi_defaults
 from wirepath.nic.offloads import Offload, read_offloads
 from wirepath.nic.queues import Channels, QueueStats, Rings, read_channels, read_queue_stats, read_rings
@@ -86,13 +86,27 @@ class Nic:
             return self.channels.receiving
         return 1
 
+    def napi_of(self, queue: int) -> tuple[Napi | None, How]:
+        """The NAPI instance that polls a receive queue.
+
+        Measured if the kernel ties them together. Else inferred where there are as many instances as receive queues:
+        drivers make them in the order of their queues.
+        """
+        found = self.napi or ()
+        told = next((row for row in found if queue in row.rx_queues), None)
+        if told is not None:
+            return told, "measured"
+        if any(row.rx_queues or row.tx_queues for row in found) or len(found) != self.receive_queues:
+            return None, "unknown"
+        return sorted(found, key=lambda row: row.id)[queue], "inferred"
+
     def irq_of(self, queue: int) -> tuple[Irq | None, How]:
         """A receive queue's interrupt: measured if the kernel ties it to the queue's NAPI, inferred from its name."""
         irqs = self.irqs or ()
-        napi = next((row for row in self.napi or () if queue in row.rx_queues and row.irq is not None), None)
+        napi, how = self.napi_of(queue)
         told = next((irq for irq in irqs if napi is not None and irq.number == napi.irq), None)
         if told is not None:
-            return told, "measured"
+            return told, how
         named = irqs[0] if len(irqs) == 1 else named_for_queue(irqs, queue)
         return named, "unknown" if named is None else "inferred"
 
@@ -115,6 +129,8 @@ def _why(field: str, refused: OSError) -> str:
     if refused.errno == errno.EOPNOTSUPP:
         return _since(field, _DRIVER_HAS_NOT)
     if refused.errno in (errno.EPERM, errno.EACCES):
+        if refused.strerror != os.strerror(refused.errno):
+            return str(refused.strerror)
         return f"needs {'CAP_NET_ADMIN' if field == 'tcx' else 'privilege'}: run with sudo"
     if field in _SINCE and refused.errno in (errno.ENOENT, errno.EINVAL):
         return f"this kernel ({os.uname().release}) does not tell it; Linux {_SINCE[field]} and later do"
@@ -152,19 +168,15 @@ def read(name: str, netns: str | None = None) -> Nic:
 
 
 def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
-    read_ns = time.monotonic_ns()
-    try:
-        index, answer = kernel.link(name)
-    except OSError as refused:
-        if refused.errno in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
-            there = ", ".join(known for _, known in socket.if_nameindex())
-            raise error(NotFoundError, f"there is no interface {name}", f"There are: {there}") from None
-        raise
-    message = message_of(answer)
+    message = _message(kernel, name)
+    index = message.ifindex
     reader = _Reader()
     get = reader.get
     sysfs = get("sysfs", lambda: kernel.sysfs(name))
     napi = get("napi", lambda: read_napi(kernel, index))
+    # Some drivers (e1000) read the NIC's counters every other second only, unless they are asked for their own.
+    driver_counters = get("driver_counters", lambda: read_driver_counters(kernel, name))
+    read_ns, counters = time.monotonic_ns(), link_counters(_message(kernel, name).stats64)
     return Nic(
         name=name,
         netns=netns,
@@ -188,14 +200,24 @@ def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
         steering=get("steering", lambda: read_steering(_there(sysfs))),
         softnet=get("softnet", read_softnet),
         softnet_limits=read_softnet_limits(),
-        counters=link_counters(message.stats64),
-        driver_counters=get("driver_counters", lambda: read_driver_counters(kernel, name)),
+        counters=counters,
+        driver_counters=driver_counters,
         missing=reader.missing,
         read_ns=read_ns,
     )
 
 
+def _message(kernel: Kernel, name: str) -> LinkMessage:
+    try:
+        return message_of(kernel.link(name)[1])
+    except OSError as refused:
+        if refused.errno not in (errno.ENODEV, errno.ERANGE, errno.EINVAL):
+            raise
+        there = ", ".join(known for _, known in socket.if_nameindex())
+        raise error(NotFoundError, f"there is no interface {name}", f"There are: {there}") from None
+
+
 def _there(sysfs: Path | None) -> Path:
     if sysfs is None:
-        raise PermissionError(errno.EACCES, "sysfs shows another network namespace")
+        raise PermissionError(errno.EACCES, OTHER_NAMESPACE)
     return sysfs

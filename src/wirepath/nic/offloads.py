@@ -54,7 +54,7 @@ CAPTURE_OFFLOADS = (
         "rx-lro",
         "lro",
         "the NIC merges packets of a TCP flow and loses what told them apart: no engine sees them as they were, "
-        "and most drivers refuse native XDP",
+        "and some drivers refuse native XDP",
         "the NIC does not merge packets",
     ),
     CaptureOffload(
