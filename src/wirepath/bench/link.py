@@ -95,7 +95,9 @@ class Link:
         """`ethtool -K`: rx, tx, sg, tso, gso, gro, txvlan, rxvlan, lro."""
         for feature, on in wanted.items():
             if feature in _SET_OFFLOAD:
-                self._ethtool(_SET_OFFLOAD[feature], int(on))
+                # What cannot be changed is refused even if it is as wanted. Each command to read is one below.
+                if bool(self._ethtool(_SET_OFFLOAD[feature] - 1, 0)) is not on:
+                    self._ethtool(_SET_OFFLOAD[feature], int(on))
             else:
                 flags = self._ethtool(_GET_FLAGS, 0)
                 self._ethtool(_SET_FLAGS, flags | _FLAGS[feature] if on else flags & ~_FLAGS[feature])
