@@ -16,4 +16,5 @@ NB_MODULE(_core, m) {
     bind_pipeline(m);
     bind_trace(m);
     bind_nic(m);
+    bind_trace_packets(m);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -360,3 +360,41 @@ class Pipeline:
     def out_of_order(self) -> int: ...
     @property
     def cpu_ns(self) -> int: ...
+
+class PacketTracer:
+    def __init__(
+        self,
+        filter: str,  # noqa: A002
+        *,
+        snaplen: int,
+        limit: int,
+        ring_bytes: int,
+        probes: Sequence[str],
+        all_functions: bool,
+    ) -> None: ...
+    @property
+    def hooks(self) -> list[tuple[str, str, str, str, str]]: ...
+    @property
+    def notes(self) -> list[str]: ...
+    def read(self, seconds: float) -> tuple[bytes, bytes]: ...
+    def stop(self) -> None: ...
+    def counts(self) -> dict[str, int]: ...
+    def place_of(self, location: int) -> str: ...
+    def drop_reason(self, reason: int) -> str: ...
+
+def trace_event_layout() -> Any:
+    """numpy.dtype's argument for the events of PacketTracer.read."""
+
+def trace_judge(filter: str, packets: Sequence[bytes], linktype: int = 1) -> list[bool]:  # noqa: A002
+    """The verdicts of the filter's machine in the kernel; for tests."""
+
+def packet_line(
+    data: bytes, *, linktype: int, origlen: int, ts: int, vlan_tci: int = 0, vlan_tpid: int = 0
+) -> str:
+    """A packet in tcpdump's words, without a line break."""
+
+def batch_of(
+    interfaces: Sequence[tuple[str, int]],
+    packets: Sequence[tuple[int, bytes, int, int, int, int, list[str]]],
+) -> Batch:
+    """Make a batch of packets (ts, data, origlen, row of the interfaces, vlan_tci, vlan_tpid, comments)."""

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which packet an skb is: by its address, and by the address of its bytes, which clones share.
+ *
+ * The kernel uses addresses again as soon as they are free, and frees some skbs without a tracepoint. So an identity also
+ * has a fingerprint: what of a packet's headers stays as it is on its way through a host (through NAT, too), and
+ * differs from packet to packet. Where an skb's way may begin, the fingerprint says whether it is still the same. */
+#ifndef WIREPATH_TRACE_IDENTITY_H
+#define WIREPATH_TRACE_IDENTITY_H
+
+#include "trace/packets/cbpf.bpf.h"
+
+struct identity {
+    __u64 packet;
+    __u64 head;
+    __u32 fingerprint;
+    __u32 netns, ifindex; /* where it was last; once a socket has it, it does not say */
+    __u16 l3;             /* where its network header is, from head */
+    __u16 told;           /* its bytes have been sent to the reader */
+};
+
+struct body {
+    __u64 packet;
+    __u32 fingerprint;
+    __u32 told;
+};
+
+/* Least recently used: an identity whose end was not seen makes room. */
+struct {
+    __uint(type, map_lru_hash);
+    __uint(max_entries, 1 << 16);
+    __type(key, __u64);
+    __type(value, struct identity);
+} by_skb SEC(".maps");
+
+struct {
+    __uint(type, map_lru_hash);
+    __uint(max_entries, 1 << 16);
+    __type(key, __u64);
+    __type(value, struct body);
+} by_head SEC(".maps");
+
+static __always_inline __u32 byte_at(const struct sight* s, __u32 at) { return s->bytes[at & (trace_filter_window - 1)]; }
+
+static __always_inline __u32 half_at(const struct sight* s, __u32 at) {
+    return byte_at(s, at) << 8 | byte_at(s, at + 1);
+}
+
+static __always_inline __u32 word_at(const struct sight* s, __u32 at) {
+    return half_at(s, at) << 16 | half_at(s, at + 2);
+}
+
+static __always_inline __u32 mixed(__u32 into, __u32 value) {
+    into = (into ^ value) * 0x9e3779b1u;
+    return into ^ into >> 15;
+}
+
+/* What of the transport header stays: checksums and ports do not. */
+static __always_inline __u32 transport_print(const struct sight* s, __u32 at, __u32 protocol) {
+    switch (protocol) {
+    case 6: /* TCP: the sequence number */
+        return word_at(s, at + 4);
+    case 17: /* UDP: the length */
+        return half_at(s, at + 4);
+    case 1: /* ICMP and ICMPv6: type, sequence number */
+    case 58:
+        return byte_at(s, at) << 16 | half_at(s, at + 6);
+    }
+    return 0;
+}
+
+/* Where the network header begins, in the window. */
+static __always_inline __u32 network_offset(const struct sight* s, __u32* ethertype) {
+    __u32 at = 0;
+    if (s->variant == without_mac) {
+        *ethertype = byte_at(s, 0) >> 4 == 6 ? 0x86dd : 0x0800;
+        return 0;
+    }
+    *ethertype = half_at(s, 12);
+    at = 14;
+    if (*ethertype == 0x8100 || *ethertype == 0x88a8) {
+        *ethertype = half_at(s, 16);
+        at = 18;
+    }
+    return at;
+}
+
+static __always_inline __u32 fingerprint_of(const struct sight* s, __u32* l3) {
+    __u32 ethertype = 0;
+    const __u32 at = network_offset(s, &ethertype);
+    __u32 print = ethertype;
+    *l3 = at;
+    if (ethertype == 0x0800) {
+        const __u32 protocol = byte_at(s, at + 9);
+        print = mixed(print, half_at(s, at + 4) << 16 | (half_at(s, at + 6) & 0x3fff)); /* identification, fragment */
+        print = mixed(print, protocol);
+        if ((half_at(s, at + 6) & 0x1fff) == 0)
+            print = mixed(print, transport_print(s, at + (byte_at(s, at) & 0xf) * 4, protocol));
+    } else if (ethertype == 0x86dd) {
+        const __u32 protocol = byte_at(s, at + 6);
+        print = mixed(print, word_at(s, at) & 0xfffff); /* flow label */
+        print = mixed(print, protocol);
+        print = mixed(print, transport_print(s, at + 40, protocol));
+    } else { /* ARP: what is asked, who asks, for what; of others, what stands there */
+        print = mixed(print, word_at(s, at + 4));
+        print = mixed(print, word_at(s, at + 14));
+        print = mixed(print, word_at(s, at + 24));
+    }
+    return print | 1;
+}
+
+#endif
