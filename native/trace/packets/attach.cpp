@@ -11,6 +11,11 @@ namespace {
 
 constexpr unsigned arguments = 5;
 
+// Programs at tracepoints that do not carry an skb. A kernel may lack them.
+using Programs = decltype(follow_bpf::progs);
+constexpr bpf_program* Programs::*marks[] = {&Programs::gro_received, &Programs::gro_received_pages,
+                                             &Programs::socket_woken, &Programs::socket_read};
+
 bpf_program* named(const follow_bpf& programs, const std::string& name) {
     return bpf_object__find_program_by_name(programs.obj, name.c_str());
 }
@@ -86,8 +91,8 @@ void attach_or_say_why(bpf_program* program, Hook& hook, std::vector<Link>& link
 void choose_programs(const follow_bpf& programs, const std::vector<Hook>& hooks, FunctionHooks functions) {
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, programs.obj) bpf_program__set_autoload(program, false);
-    bpf_program__set_autoload(programs.progs.gro_received, true);
-    bpf_program__set_autoload(programs.progs.gro_received_pages, true);
+    for (const auto mark : marks)
+        bpf_program__set_autoload(programs.progs.*mark, !hooks.empty());
     for (const Hook& hook : hooks) {
         if (!in_use(hook))
             continue;
@@ -104,8 +109,8 @@ void attach_tracepoints(const follow_bpf& programs, std::vector<Hook>& hooks, st
     for (Hook& hook : hooks)
         if (hook.kind == "tracepoint" && in_use(hook))
             attach_or_say_why(named(programs, "on_" + hook.function), hook, links);
-    for (bpf_program* exit : {programs.progs.gro_received, programs.progs.gro_received_pages})
-        if (Link link{bpf_program__attach(exit)})
+    for (const auto mark : marks)
+        if (Link link{bpf_program__attach(programs.progs.*mark)})
             links.push_back(std::move(link));
 }
 

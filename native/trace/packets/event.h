@@ -23,6 +23,7 @@ enum {
     trace_softirq = 32,
     trace_hardirq = 64,
     trace_gso = 128,
+    trace_inferred = 256, /* from what else was seen: the kernel does not say it of this skb */
 };
 
 struct trace_event {

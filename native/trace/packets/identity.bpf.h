@@ -15,7 +15,8 @@ struct identity {
     __u32 fingerprint;
     __u32 netns, ifindex; /* where it was last; once a socket has it, it does not say */
     __u16 l3;             /* where its network header is, from head */
-    __u16 told;           /* its bytes have been sent to the reader */
+    __u8 told;            /* its bytes have been sent to the reader */
+    __u8 queued;          /* at a socket */
 };
 
 struct body {
@@ -38,6 +39,22 @@ struct {
     __type(key, __u64);
     __type(value, struct body);
 } by_head SEC(".maps");
+
+/* Those of a datagram socket's queue that are followed: who takes one leaves only its length. */
+enum { most_waiting = 8 };
+
+struct waiting {
+    __u64 skb[most_waiting];
+    __u32 bytes[most_waiting];
+    __u32 next;
+};
+
+struct {
+    __uint(type, map_lru_hash);
+    __uint(max_entries, 1 << 12);
+    __type(key, __u64);
+    __type(value, struct waiting);
+} by_socket SEC(".maps");
 
 static __always_inline __u32 byte_at(const struct sight* s, __u32 at) { return s->bytes[at & (trace_filter_window - 1)]; }
 

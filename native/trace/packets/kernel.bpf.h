@@ -55,11 +55,11 @@ struct net_device___seen {
 };
 
 struct sk_buff___seen {
-    struct sk_buff___seen* next;
+    struct sk_buff___seen *next, *prev;
     struct net_device___seen* dev;
     unsigned int len, data_len;
     __be16 protocol;
-    __u16 network_header, mac_header;
+    __u16 transport_header, network_header, mac_header;
     __be16 vlan_proto;
     __u16 vlan_tci;
     __u32 vlan_all; /* 6.3 on */
@@ -80,6 +80,15 @@ typedef struct {
 struct skb_shared_info___seen {
     unsigned short gso_size;
     atomic_t___seen dataref;
+};
+
+struct sk_buff_head___seen {
+    struct sk_buff___seen *next, *prev;
+};
+
+struct sock___seen {
+    struct sk_buff_head___seen sk_receive_queue;
+    __u16 sk_type, sk_protocol;
 };
 
 struct xdp_rxq_info___seen {

@@ -261,8 +261,6 @@ std::string Tracer::drop_reason(std::uint32_t reason) const {
 std::vector<bool> judge_in_kernel(const std::vector<Instruction>& program, const std::vector<Packet>& packets) {
     const Skeleton programs = try_load_skeleton<follow_bpf>([&](follow_bpf& it) {
         choose_programs(it, {}, FunctionHooks::none);
-        bpf_program__set_autoload(it.progs.gro_received, false);
-        bpf_program__set_autoload(it.progs.gro_received_pages, false);
         bpf_program__set_autoload(it.progs.judge, true);
         set_program(it, program, 0);
     });

@@ -20,9 +20,11 @@ __all__ = ["Context", "Counts", "End", "Event", "Hook", "Trace", "TracedPacket",
 Context = Literal["process", "softirq", "hardirq"]
 
 # native/trace/packets/event.h
-FIRST, ENDED, DROPPED, COPIED, UNKNOWN_CONTEXT, SOFTIRQ, HARDIRQ, GSO = (1 << bit for bit in range(8))
+FIRST, ENDED, DROPPED, COPIED, UNKNOWN_CONTEXT, SOFTIRQ, HARDIRQ, GSO, INFERRED = (1 << bit for bit in range(9))
 
 LONGEST_SNAPLEN = 256
+RECEIVING = frozenset({"skb_copy_datagram_iovec", "sock_recv_length", "skb_consume_udp"})
+
 _QUIET_S = 1.0  # a packet of which nothing was heard for so long is shown as it is
 _LOOK_S = 0.05
 
@@ -72,6 +74,8 @@ class Event:
     """Of the skb at that moment, in bytes: headers come and go."""
     detail: int
     """What the hook says of it: a number of bytes, a return code, an action, a drop reason."""
+    inferred: bool
+    """From what else was seen: the kernel does not say it of this packet."""
     ended: bool
     """This skb is gone after it."""
     dropped: bool
@@ -355,6 +359,7 @@ class Assembler:
             address=address,
             length=int(row["len"]),
             detail=int(row["detail"]),
+            inferred=bool(flags & INFERRED),
             ended=bool(flags & ENDED),
             dropped=dropped,
             reason=self._drop_reason(int(row["detail"])) if dropped else "",
@@ -398,7 +403,7 @@ def _ends(events: Sequence[Event]) -> tuple[End, ...]:
     received: dict[int, Event] = {}
     for event in events:
         last[event.skb] = event
-        if event.hook.function == "skb_copy_datagram_iovec":
+        if event.hook.function in RECEIVING:
             received[event.skb] = event
     return tuple(_end(skb, event, received.get(skb)) for skb, event in last.items() if skb or len(last) == 1)
 

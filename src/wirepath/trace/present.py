@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wirepath import _core
-from wirepath.trace.packets import End, Event, Hook, TracedPacket
+from wirepath.trace.packets import RECEIVING, End, Event, Hook, TracedPacket
 
 __all__ = ["as_object", "comments", "missing_hooks", "text_of", "to_batch"]
 
@@ -47,8 +47,8 @@ def what(event: Event, packet: TracedPacket) -> str:
         return "DROPPED: " + _why(event)
     if event.hook.kind == "copy" and event.skb != _original(event, packet):
         return f"{stage} (#{_original(event, packet)} → #{event.skb})"
-    if function == "skb_copy_datagram_iovec":
-        return f"{stage}: {event.detail} bytes"
+    if function in ("skb_copy_datagram_iovec", "sock_recv_length"):
+        return f"{stage}: {event.detail} bytes" + (" (inferred)" if event.inferred else "")
     if function == "icmp_send":
         return f"{stage}: type {event.detail >> 8}, code {event.detail & 0xFF}"
     if function == "udp_fail_queue_rcv_skb":
@@ -89,7 +89,7 @@ def _who(event: Event) -> str:
     if event.context in ("softirq", "hardirq"):
         return event.context
     process = f"{event.process}[{event.pid}]" if event.pid else "idle"
-    return process + ("?" if event.context is None else "")
+    return process + ("?" if event.context is None and event.hook.function not in RECEIVING else "")
 
 
 def outcomes(packet: TracedPacket) -> list[str]:
@@ -103,7 +103,7 @@ def _outcome(end: End, packet: TracedPacket) -> str:
     if end.kind == "dropped":
         return "DROPPED: " + _why(event)
     if end.kind == "received":
-        return f"received by {event.process}[{event.pid}]"
+        return f"received by {event.process}[{event.pid}]" + (" (inferred)" if event.inferred else "")
     if end.kind == "merged":
         return "merged into the packet before it (GRO)"
     if end.kind == "unseen":
@@ -152,6 +152,7 @@ def _event_object(event: Event, packet: TracedPacket) -> dict[str, Any]:
         "skb": event.skb,
         "length": event.length,
         "detail": event.detail,
+        "inferred": event.inferred,
         "ended": event.ended,
         "reason": event.reason or None,
         "place": event.place or None,
