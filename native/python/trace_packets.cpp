@@ -2,7 +2,6 @@
 #include <cstddef>
 #include <nanobind/stl/tuple.h>
 
-
 #include "core/buffer_pool.hpp"
 #include "core/copy.hpp"
 #include "decode/line.hpp"
@@ -210,8 +209,7 @@ nb::list judge(const std::string& filter, const std::vector<nb::bytes>& packets,
     }
     const auto compiled = Filter::compile(filter, linktype, 262144);
     nb::list result;
-    for (const bool verdict :
-         trace::judge_in_kernel({compiled->program().begin(), compiled->program().end()}, rows))
+    for (const bool verdict : trace::judge_in_kernel({compiled->program().begin(), compiled->program().end()}, rows))
         result.append(verdict);
     return result;
 }

@@ -364,7 +364,7 @@ class Pipeline:
 class PacketTracer:
     def __init__(
         self,
-        filter: str,  # noqa: A002
+        filter: str,
         *,
         snaplen: int,
         limit: int,
@@ -385,12 +385,10 @@ class PacketTracer:
 def trace_event_layout() -> Any:
     """numpy.dtype's argument for the events of PacketTracer.read."""
 
-def trace_judge(filter: str, packets: Sequence[bytes], linktype: int = 1) -> list[bool]:  # noqa: A002
+def trace_judge(filter: str, packets: Sequence[bytes], linktype: int = 1) -> list[bool]:
     """The verdicts of the filter's machine in the kernel; for tests."""
 
-def packet_line(
-    data: bytes, *, linktype: int, origlen: int, ts: int, vlan_tci: int = 0, vlan_tpid: int = 0
-) -> str:
+def packet_line(data: bytes, *, linktype: int, origlen: int, ts: int, vlan_tci: int = 0, vlan_tpid: int = 0) -> str:
     """A packet in tcpdump's words, without a line break."""
 
 def batch_of(

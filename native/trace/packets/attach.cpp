@@ -13,8 +13,8 @@ constexpr unsigned arguments = 5;
 
 // Programs at tracepoints that do not carry an skb. A kernel may lack them.
 using Programs = decltype(follow_bpf::progs);
-constexpr bpf_program* Programs::*marks[] = {&Programs::gro_received, &Programs::gro_received_pages,
-                                             &Programs::socket_woken, &Programs::socket_read};
+constexpr bpf_program* Programs::* marks[] = {&Programs::gro_received, &Programs::gro_received_pages,
+                                              &Programs::socket_woken, &Programs::socket_read};
 
 bpf_program* named(const follow_bpf& programs, const std::string& name) {
     return bpf_object__find_program_by_name(programs.obj, name.c_str());
@@ -120,7 +120,8 @@ void attach_copies(const follow_bpf& programs, std::vector<Hook>& hooks, std::ve
             attach_or_say_why(named(programs, "copied_" + hook.function), hook, links);
 }
 
-void attach_functions(const follow_bpf& programs, std::vector<Hook>& hooks, FunctionHooks how, std::vector<Link>& links) {
+void attach_functions(const follow_bpf& programs, std::vector<Hook>& hooks, FunctionHooks how,
+                      std::vector<Link>& links) {
     for (unsigned argument = 1; argument <= arguments && how != FunctionHooks::none; ++argument) {
         std::vector<Wanted> wanted;
         for (std::size_t row = 0; row < hooks.size(); ++row)

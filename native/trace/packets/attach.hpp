@@ -28,6 +28,7 @@ void choose_programs(const follow_bpf& programs, const std::vector<Hook>& hooks,
 // Attaches where a hook has no reason against it; where the kernel refuses, the hook gets one.
 void attach_tracepoints(const follow_bpf& programs, std::vector<Hook>& hooks, std::vector<Link>& links);
 void attach_copies(const follow_bpf& programs, std::vector<Hook>& hooks, std::vector<Link>& links);
-void attach_functions(const follow_bpf& programs, std::vector<Hook>& hooks, FunctionHooks how, std::vector<Link>& links);
+void attach_functions(const follow_bpf& programs, std::vector<Hook>& hooks, FunctionHooks how,
+                      std::vector<Link>& links);
 
 } // namespace wirepath::trace

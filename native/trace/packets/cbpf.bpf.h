@@ -15,10 +15,10 @@ const volatile __u32 program_length[variants] = {}; /* 0: everything matches */
 
 /* A packet, and the machine that looks at it. */
 struct sight {
-    __u64 start;    /* where its bytes are */
-    __u32 linear;   /* how many of them lie there; what follows is in pages that are not looked at */
-    __u32 wirelen;  /* its whole length */
-    __u32 window;   /* of them in bytes[] */
+    __u64 start;   /* where its bytes are */
+    __u32 linear;  /* how many of them lie there; what follows is in pages that are not looked at */
+    __u32 wirelen; /* its whole length */
+    __u32 window;  /* of them in bytes[] */
     __u32 variant;
     __u32 protocol, pkt_type, ifindex, vlan_tci, vlan_tpid, tagged;
     __u32 a, x, pc, verdict;
@@ -27,12 +27,12 @@ struct sight {
 };
 
 enum { /* linux/filter.h: what a load at a negative offset asks for */
-    ask_protocol = 0xfffff000,
-    ask_pkt_type = ask_protocol + 4,
-    ask_ifindex = ask_protocol + 8,
-    ask_vlan_tag = ask_protocol + 44,
-    ask_vlan_tag_present = ask_protocol + 48,
-    ask_vlan_tpid = ask_protocol + 60,
+       ask_protocol = 0xfffff000,
+       ask_pkt_type = ask_protocol + 4,
+       ask_ifindex = ask_protocol + 8,
+       ask_vlan_tag = ask_protocol + 44,
+       ask_vlan_tag_present = ask_protocol + 48,
+       ask_vlan_tpid = ask_protocol + 60,
 };
 
 static __always_inline int ask(const struct sight* s, __u32 what, __u32* value) {

@@ -300,9 +300,13 @@ static __always_inline void tell(struct scratch* s, struct identity* known, __u3
     }
     if (!known->told && s->head)
         introduce(s);
-    const __u32 bytes = e->caplen <= trace_longest_snaplen ? e->caplen : trace_longest_snaplen;
-    const __u64 wake = bpf_ringbuf_query(&ring, 0) > (1 << 20) ? 2 : 1; /* the reader comes by itself until it is urgent */
-    if (bpf_ringbuf_output(&ring, e, sizeof *e + bytes, wake) != 0)
+    __u32 size = sizeof *e + e->caplen;
+    if (size > sizeof *e + trace_longest_snaplen)
+        size = sizeof *e + trace_longest_snaplen;
+    asm volatile("" : "+r"(size)); /* the compiler is to use what was compared: the verifier looks at it */
+    const __u64 wake =
+        bpf_ringbuf_query(&ring, 0) > (1 << 20) ? 2 : 1; /* the reader comes by itself until it is urgent */
+    if (bpf_ringbuf_output(&ring, e, size, wake) != 0)
         __sync_fetch_and_add(&lost, 1);
     else if (e->flags & trace_first)
         known->told = 1;
@@ -442,7 +446,8 @@ static __always_inline void wait_at(__u64 sk, __u64 skb) {
     const __u32 at = __sync_fetch_and_add(&waiting->next, 1) & (most_waiting - 1);
     waiting->skb[at] = skb;
     const __u64 transport = (__u64)BPF_CORE_READ(datagram, head) + BPF_CORE_READ(datagram, transport_header);
-    const _Bool with_header = BPF_CORE_READ(socket, sk_protocol) == udp && (__u64)BPF_CORE_READ(datagram, data) == transport;
+    const _Bool with_header =
+        BPF_CORE_READ(socket, sk_protocol) == udp && (__u64)BPF_CORE_READ(datagram, data) == transport;
     waiting->bytes[at] = BPF_CORE_READ(datagram, len) - (with_header ? udp_header_bytes : 0);
 }
 

@@ -28,8 +28,12 @@ constexpr Listed functions[] = {
 };
 
 Hook function_hook(const Listed& listed, const KernelTypes& types) {
-    Hook hook{std::string(listed.names.substr(0, listed.names.find('|'))), "function", std::string(listed.group),
-              std::string(listed.stage), "this kernel has no such function, or has inlined it", listed.flags};
+    Hook hook{std::string(listed.names.substr(0, listed.names.find('|'))),
+              "function",
+              std::string(listed.group),
+              std::string(listed.stage),
+              "this kernel has no such function, or has inlined it",
+              listed.flags};
     for (std::string_view rest = listed.names; !rest.empty();) {
         const std::size_t end = std::min(rest.find('|'), rest.size());
         if (const auto found = types.skb_functions.find(rest.substr(0, end)); found != types.skb_functions.end()) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which packet an skb is: by its address, and by the address of its bytes, which clones share.
  *
- * The kernel uses addresses again as soon as they are free, and frees some skbs without a tracepoint. So an identity also
- * has a fingerprint: what of a packet's headers stays as it is on its way through a host (through NAT, too), and
+ * The kernel uses addresses again as soon as they are free, and frees some skbs without a tracepoint. So an identity
+ * also has a fingerprint: what of a packet's headers stays as it is on its way through a host (through NAT, too), and
  * differs from packet to packet. Where an skb's way may begin, the fingerprint says whether it is still the same. */
 #ifndef WIREPATH_TRACE_IDENTITY_H
 #define WIREPATH_TRACE_IDENTITY_H
@@ -56,7 +56,9 @@ struct {
     __type(value, struct waiting);
 } by_socket SEC(".maps");
 
-static __always_inline __u32 byte_at(const struct sight* s, __u32 at) { return s->bytes[at & (trace_filter_window - 1)]; }
+static __always_inline __u32 byte_at(const struct sight* s, __u32 at) {
+    return s->bytes[at & (trace_filter_window - 1)];
+}
 
 static __always_inline __u32 half_at(const struct sight* s, __u32 at) {
     return byte_at(s, at) << 8 | byte_at(s, at + 1);

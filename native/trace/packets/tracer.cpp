@@ -63,8 +63,8 @@ FunctionHooks function_hooks(const std::vector<HookKind>& kinds) {
 // Of 6.1 and newer, the names that ftrace can hook; empty where tracefs is not mounted.
 std::set<std::string, std::less<>> traceable_functions() {
     std::set<std::string, std::less<>> names;
-    for (const char* place : {"/sys/kernel/tracing/available_filter_functions",
-                              "/sys/kernel/debug/tracing/available_filter_functions"}) {
+    for (const char* place :
+         {"/sys/kernel/tracing/available_filter_functions", "/sys/kernel/debug/tracing/available_filter_functions"}) {
         std::ifstream lines(place);
         for (std::string line; std::getline(lines, line);)
             names.insert(line.substr(0, line.find(' ')));
@@ -127,7 +127,8 @@ void Tracer::State::decide() {
         const std::string& reason = kind_named(kinds, "kprobe")->reason;
         leave_out(hooks, "function", "this kernel allows no kprobes");
         notes.push_back("only tracepoints are followed, not the functions between them (IP, netfilter, tc, taps, "
-                        "XDP): kprobe: " + reason);
+                        "XDP): kprobe: " +
+                        reason);
     } else {
         leave_out_untraceable(hooks);
     }

@@ -57,8 +57,8 @@ class Tracer {
     void stop() noexcept; // leaves the kernel; what is in the ring can still be read
     TracerCounts counts() const;
 
-    std::string place_of(std::uint64_t location) const;    // a function's name; empty: not known
-    std::string drop_reason(std::uint32_t reason) const;   // by the kernel's name for it
+    std::string place_of(std::uint64_t location) const;  // a function's name; empty: not known
+    std::string drop_reason(std::uint32_t reason) const; // by the kernel's name for it
 
   private:
     struct State;
