@@ -55,7 +55,8 @@ struct scratch {
     struct sight sight;
     __u64 skb, head, dev;
     __u32 netns, ifindex, arphrd;
-    __u32 fingerprint, l3;
+    struct fingerprint print;
+    __u32 l3;
     __u32 holders, gso, flags;
     struct trace_event event;
     __u8 payload[trace_longest_snaplen];
@@ -165,9 +166,9 @@ static __always_inline int look(struct scratch* s) {
     fill_window(&s->sight);
     if (s->sight.window == 0)
         return -1;
-    s->fingerprint = fingerprint_of(&s->sight, &s->l3);
+    s->print = fingerprint_of(&s->sight, &s->l3);
     s->l3 += s->sight.start - s->head;
-    return 0;
+    return s->print.headers != 0 ? 0 : -1;
 }
 
 static __always_inline _Bool wanted(struct scratch* s) {
@@ -182,13 +183,13 @@ static __always_inline void remember(struct scratch* s, __u64 packet, __u32 told
     struct identity identity = {};
     identity.packet = packet;
     identity.head = s->head;
-    identity.fingerprint = s->fingerprint;
+    identity.print = s->print;
     identity.netns = s->netns;
     identity.ifindex = s->ifindex;
     identity.l3 = s->l3;
     identity.told = told;
     bpf_map_update_elem(&by_skb, &s->skb, &identity, any);
-    struct body body = {packet, s->fingerprint, told};
+    struct body body = {packet, s->print, told};
     bpf_map_update_elem(&by_head, &s->head, &body, any);
 }
 
@@ -199,7 +200,7 @@ static __always_inline _Bool still_inside(struct scratch* s, const struct identi
     s->sight.start = s->head + known->l3;
     s->sight.linear = trace_filter_window;
     fill_window(&s->sight);
-    const _Bool same = s->sight.window != 0 && fingerprint_of(&s->sight, &l3) == known->fingerprint;
+    const _Bool same = s->sight.window != 0 && same_print(fingerprint_of(&s->sight, &l3), known->print);
     return look(s) == 0 && same;
 }
 
@@ -210,14 +211,14 @@ static __always_inline _Bool still(struct scratch* s, struct identity* known, __
         return 1;
     if (look(s) != 0)
         return !moved;
-    if (s->fingerprint == known->fingerprint) {
+    if (same_print(s->print, known->print)) {
         if (moved)
             remember(s, known->packet, known->told);
         return 1;
     }
     if (moved || s->l3 == known->l3 || !still_inside(s, known))
         return 0;
-    known->fingerprint = s->fingerprint;
+    known->print = s->print;
     known->l3 = s->l3;
     return 1;
 }
@@ -227,7 +228,7 @@ static __always_inline struct identity* meet(struct scratch* s, __u32 flags) {
     if ((flags & (FORGETS | KNOWN)) || look(s) != 0)
         return 0;
     struct body* body = bpf_map_lookup_elem(&by_head, &s->head);
-    if (body && body->fingerprint == s->fingerprint) {
+    if (body && same_print(body->print, s->print)) {
         remember(s, body->packet, body->told);
         return bpf_map_lookup_elem(&by_skb, &s->skb);
     }
@@ -538,7 +539,7 @@ __noinline int copied(__u64 from, __u64 to, __u32 hook) {
         begin(s, to);
         const struct sk_buff___seen* copy = (void*)to;
         s->head = (__u64)BPF_CORE_READ(copy, head);
-        s->fingerprint = original->fingerprint;
+        s->print = original->print;
         s->l3 = original->l3;
         s->netns = original->netns;
         s->ifindex = original->ifindex;
@@ -564,7 +565,7 @@ __noinline int moved(__u64 skb, __u32 hook) {
         const struct sk_buff___seen* same = (void*)skb;
         s->head = (__u64)BPF_CORE_READ(same, head);
         if (s->head != known->head) {
-            struct body body = {known->packet, known->fingerprint, known->told};
+            struct body body = {known->packet, known->print, known->told};
             bpf_map_update_elem(&by_head, &s->head, &body, any);
             known->head = s->head;
             if (look(s) == 0)

@@ -9,10 +9,15 @@
 
 #include "trace/packets/cbpf.bpf.h"
 
+struct fingerprint {
+    __u32 headers;
+    __u32 payload; /* 0: it does not lie where it can be looked at, or not yet */
+};
+
 struct identity {
     __u64 packet;
     __u64 head;
-    __u32 fingerprint;
+    struct fingerprint print;
     __u32 netns, ifindex; /* where it was last; once a socket has it, it does not say */
     __u16 l3;             /* where its network header is, from head */
     __u8 told;            /* its bytes have been sent to the reader */
@@ -21,7 +26,7 @@ struct identity {
 
 struct body {
     __u64 packet;
-    __u32 fingerprint;
+    struct fingerprint print;
     __u32 told;
 };
 
@@ -73,18 +78,41 @@ static __always_inline __u32 mixed(__u32 into, __u32 value) {
     return into ^ into >> 15;
 }
 
+static __always_inline _Bool same_print(struct fingerprint a, struct fingerprint b) {
+    return a.headers == b.headers && (a.payload == b.payload || a.payload == 0 || b.payload == 0);
+}
+
+/* The first bytes behind the transport header, or what follows a header that has no more of its own. */
+static __always_inline __u32 payload_print(const struct sight* s, __u32 at) {
+    if (at + 16 > s->window)
+        return 0;
+    __u32 print = mixed(word_at(s, at), word_at(s, at + 4));
+    print = mixed(print, word_at(s, at + 8));
+    return mixed(print, word_at(s, at + 12)) | 1;
+}
+
 /* What of the transport header stays: checksums and ports do not. */
-static __always_inline __u32 transport_print(const struct sight* s, __u32 at, __u32 protocol) {
+static __always_inline struct fingerprint transport_print(const struct sight* s, __u32 print, __u32 at,
+                                                          __u32 protocol) {
+    struct fingerprint result = {print, 0};
+    if (at + 8 > s->window)
+        return result;
     switch (protocol) {
-    case 6: /* TCP: the sequence number */
-        return word_at(s, at + 4);
+    case 6: /* TCP: sequence and acknowledgement number */
+        result.headers = mixed(print, word_at(s, at + 4));
+        if (at + 12 <= s->window)
+            result.headers = mixed(result.headers, word_at(s, at + 8));
+        break;
     case 17: /* UDP: the length */
-        return half_at(s, at + 4);
+        result.headers = mixed(print, half_at(s, at + 4));
+        result.payload = payload_print(s, at + 8);
+        break;
     case 1: /* ICMP and ICMPv6: type, sequence number */
     case 58:
-        return byte_at(s, at) << 16 | half_at(s, at + 6);
+        result.headers = mixed(print, byte_at(s, at) << 16 | half_at(s, at + 6));
+        result.payload = payload_print(s, at + 8);
     }
-    return 0;
+    return result;
 }
 
 /* Where the network header begins, in the window. */
@@ -103,28 +131,32 @@ static __always_inline __u32 network_offset(const struct sight* s, __u32* ethert
     return at;
 }
 
-static __always_inline __u32 fingerprint_of(const struct sight* s, __u32* l3) {
+/* headers is 0 if there is not enough to tell. */
+static __always_inline struct fingerprint fingerprint_of(const struct sight* s, __u32* l3) {
     __u32 ethertype = 0;
     const __u32 at = network_offset(s, &ethertype);
-    __u32 print = ethertype;
+    struct fingerprint result = {ethertype, 0};
     *l3 = at;
+    if (at + 28 > s->window)
+        return (struct fingerprint){};
     if (ethertype == 0x0800) {
         const __u32 protocol = byte_at(s, at + 9);
-        print = mixed(print, half_at(s, at + 4) << 16 | (half_at(s, at + 6) & 0x3fff)); /* identification, fragment */
+        __u32 print = mixed(ethertype, half_at(s, at + 4) << 16 | (half_at(s, at + 6) & 0x3fff)); /* identification */
         print = mixed(print, protocol);
-        if ((half_at(s, at + 6) & 0x1fff) == 0)
-            print = mixed(print, transport_print(s, at + (byte_at(s, at) & 0xf) * 4, protocol));
+        const _Bool first_fragment = (half_at(s, at + 6) & 0x1fff) == 0;
+        result = transport_print(s, print, at + (byte_at(s, at) & 0xf) * 4, first_fragment ? protocol : 0);
     } else if (ethertype == 0x86dd) {
         const __u32 protocol = byte_at(s, at + 6);
-        print = mixed(print, word_at(s, at) & 0xfffff); /* flow label */
+        __u32 print = mixed(ethertype, word_at(s, at) & 0xfffff); /* flow label */
         print = mixed(print, protocol);
-        print = mixed(print, transport_print(s, at + 40, protocol));
+        result = transport_print(s, print, at + 40, protocol);
     } else { /* ARP: what is asked, who asks, for what; of others, what stands there */
-        print = mixed(print, word_at(s, at + 4));
+        __u32 print = mixed(ethertype, word_at(s, at + 4));
         print = mixed(print, word_at(s, at + 14));
-        print = mixed(print, word_at(s, at + 24));
+        result.headers = mixed(print, word_at(s, at + 24));
     }
-    return print | 1;
+    result.headers |= 1;
+    return result;
 }
 
 #endif

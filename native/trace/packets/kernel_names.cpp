@@ -84,7 +84,7 @@ void collect_modules(const btf* core, KernelTypes& into) {
 
 } // namespace
 
-KernelTypes read_kernel_types(bool with_modules) {
+KernelTypes read_kernel_types() {
     const QuietLibbpf quiet;
     const Btf types(btf__load_vmlinux_btf());
     if (!types)
@@ -95,8 +95,7 @@ KernelTypes read_kernel_types(bool with_modules) {
     collect_functions(types.get(), 1, true, result);
     result.drop_reasons = values_of(types.get(), "skb_drop_reason", "SKB_DROP_REASON_");
     result.drop_subsystems = values_of(types.get(), "skb_drop_reason_subsys", "SKB_DROP_REASON_SUBSYS_");
-    if (with_modules)
-        collect_modules(types.get(), result);
+    collect_modules(types.get(), result);
     return result;
 }
 

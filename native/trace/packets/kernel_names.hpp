@@ -10,21 +10,16 @@
 
 namespace wirepath::trace {
 
-// A function of the kernel or of a module that takes an skb.
-struct SkbFunction {
-    std::string name;
-    unsigned argument; // which one the skb is, from 1
-};
-
 struct KernelTypes {
-    std::map<std::string, unsigned, std::less<>> skb_functions; // name, argument
+    // Of the kernel and its modules: by name, which argument is the skb, from 1.
+    std::map<std::string, unsigned, std::less<>> skb_functions;
     std::map<std::uint32_t, std::string> drop_reasons;          // without SKB_DROP_REASON_
     std::map<std::uint32_t, std::string> drop_subsystems;       // of a reason's upper half
     std::map<std::string, bool, std::less<>> functions_of_core; // those that fexit can be asked for
 };
 
 // From BTF: the kernel's own and its modules'. Throws Error unsupported where the kernel has none.
-KernelTypes read_kernel_types(bool with_modules);
+KernelTypes read_kernel_types();
 
 // The kernel's functions by address. Empty where /proc/kallsyms does not tell this user.
 class KernelSymbols {

@@ -114,7 +114,7 @@ struct Tracer::State {
 // Which hooks, as far as can be told before the kernel is asked.
 void Tracer::State::decide() {
     const std::vector<HookKind> kinds = probe_hooks();
-    types = read_kernel_types(options.all_functions);
+    types = read_kernel_types();
     hooks = listed_hooks(types);
     const FunctionHooks functions = function_hooks(kinds);
     if (options.all_functions && functions == FunctionHooks::together)
