@@ -36,10 +36,10 @@ class Hosts:
     """The wire's two ends, with addresses, and the neighbour known."""
 
     def __init__(self, wire: Wire) -> None:
-        self._sockets = contextlib.ExitStack()
+        self._made = contextlib.ExitStack()
         self.near, self.far = wire.near, wire.far
         for link, address in ((wire.near, NEAR), (wire.far, FAR)):
-            link.add_address(address, 24)
+            self.run(link, "ip", "address", "replace", f"{address}/24", "dev", link.name)
         wire.near.wait_until_it_sends()
         wire.far.wait_until_it_sends()
         self.run(wire.near, "ip", "neigh", "replace", FAR, "lladdr", wire.far.mac.hex(":"), "dev", wire.near.name)
@@ -53,7 +53,7 @@ class Hosts:
     def udp(self, link: Link, *, port: int = 0, rcvbuf: int | None = None) -> socket.socket:
         """A UDP socket at one end; bound, if there is a port."""
         with link.namespace.entered():
-            made = self._sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            made = self._made.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         made.settimeout(10)
         if rcvbuf is not None:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
@@ -64,9 +64,7 @@ class Hosts:
     def tap(self, link: Link) -> socket.socket:
         """A packet socket that sees all that one end's interface receives and sends."""
         with link.namespace.entered():
-            made = self._sockets.enter_context(
-                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-            )
+            made = self._made.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
         made.bind((link.name, ETH_P_ALL))
         made.settimeout(10)
         return made
@@ -75,7 +73,7 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sockets.close()
+        self._made.close()
 
     def drop_by_netfilter(self, port: int) -> None:
         """What comes in at the far end for that port. Skips where there is no nft, or the kernel has no nf_tables."""
@@ -86,6 +84,7 @@ class Hosts:
             self.run(self.far, "nft", rules)
         except subprocess.CalledProcessError as error:
             pytest.skip(f"cannot run here: nft: {error.stderr.strip().splitlines()[0]}")
+        self._made.callback(self.run, self.far, "nft", "delete table ip t")
 
 
 def traced(

@@ -425,4 +425,4 @@ def _context(flags: int) -> Context | None:
 
 
 def _text(field: bytes) -> str:
-    return field.decode("utf-8", "replace")
+    return field.split(b"\0")[0].decode("utf-8", "replace")  # what stood there before may follow

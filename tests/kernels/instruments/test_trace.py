@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets followed where functions can be hooked: from a NIC's driver to the program that receives, or to their end."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from net.traced import FAR, PORT, Hosts, functions, in_order, me, only_end, programs, traced
+from unit.command_line import wirepath
+from wirepath.bench.frames import checksum
+from wirepath.bench.lab import Wire
+from wirepath.trace import follow
+
+FROM_DRIVER = [
+    "napi_gro_receive_entry",
+    "netif_receive_skb",
+    "ip_rcv_core",
+    "ip_local_deliver",
+    "ip_protocol_deliver_rcu",
+]
+
+
+@pytest.fixture
+def hosts(wire: Wire) -> Iterator[Hosts]:
+    with Hosts(wire) as made:
+        yield made
+
+
+def ping(hosts: Hosts) -> None:
+    """An echo request from the near end, and the reply that this process reads."""
+    with hosts.near.namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.settimeout(20)
+        body = struct.pack(">HH", me() & 0xFFFF, 1) + bytes(range(56))
+        head = struct.pack(">BBH", 8, 0, checksum(b"\x08\0\0\0" + body))
+        raw.sendto(head + body, (FAR, 0))
+        while raw.recv(200)[20] != 0:
+            pass
+
+
+def through_a_nic(hosts: Hosts) -> bool:
+    return hosts.far.driver != "veth"
+
+
+def test_a_ping_is_followed_from_driver_to_socket(hosts: Hosts) -> None:
+    packets, counts = traced("icmp", lambda: ping(hosts), seconds=4)
+    assert counts.lost == 0
+    assert len(packets) == (4 if through_a_nic(hosts) else 2)
+    replies = [p for p in packets if "ICMP echo reply" in p.line and "received" in {end.kind for end in p.ends}]
+    (reply,) = replies
+    seen = functions(reply)
+    expected = [*FROM_DRIVER, "raw_local_deliver", "icmp_rcv"] if through_a_nic(hosts) else ["ip_rcv_core", "icmp_rcv"]
+    assert in_order(expected, seen), seen
+    assert "skb_copy_datagram_iovec" in seen
+    received = next(end for end in reply.ends if end.kind == "received")
+    assert received.event.pid == me()
+    assert received.event.context == "process"
+    if through_a_nic(hosts):
+        assert reply.events[0].context == "softirq"
+        assert reply.events[0].interface == hosts.near.name
+
+
+def test_one_that_netfilter_drops_says_so(hosts: Hosts) -> None:
+    hosts.drop_by_netfilter(PORT)
+    sender = hosts.udp(hosts.near)
+    packets, _ = traced(f"udp port {PORT}", lambda: sender.sendto(b"no", (FAR, PORT)), seconds=4)
+    packet = packets[-1]
+    assert in_order(
+        ["netif_receive_skb", "ip_rcv_core", "ip_local_deliver", "nf_hook_slow", "kfree_skb"], functions(packet)
+    )
+    end = only_end(packet)
+    assert (end.kind, end.event.reason) == ("dropped", "NETFILTER_DROP")
+    assert end.event.place.startswith(("nf_", "nft_"))
+
+
+def test_one_that_a_tap_has_too_keeps_its_identity(hosts: Hosts) -> None:
+    receiver, sender, tap = hosts.udp(hosts.far, port=PORT), hosts.udp(hosts.near), hosts.tap(hosts.far)
+
+    def exchange() -> None:
+        sender.sendto(b"twice", (FAR, PORT))
+        assert receiver.recv(100) == b"twice"
+        while b"twice" not in tap.recv(100):
+            pass
+
+    packets, _ = traced(f"udp port {PORT}", exchange, seconds=4)
+    packet = packets[-1]
+    seen = functions(packet)
+    assert in_order(["netif_receive_skb", "packet_rcv", "skb_clone"], seen), seen
+    assert in_order(["udp_rcv", "skb_consume_udp"], seen), seen
+    assert [end.kind for end in packet.ends].count("received") == 2
+    assert len(packets) == (2 if through_a_nic(hosts) else 1)
+
+
+def test_tcp_is_followed_to_the_program_that_reads_it(hosts: Hosts) -> None:
+    def exchange() -> None:
+        with hosts.far.namespace.entered():
+            server = socket.create_server((FAR, PORT))
+        with hosts.near.namespace.entered():
+            client = socket.create_connection((FAR, PORT), timeout=20)
+        with server, client, server.accept()[0] as accepted:
+            client.sendall(b"over TCP")
+            assert accepted.recv(100) == b"over TCP"
+
+    packets, counts = traced(f"tcp port {PORT}", exchange, seconds=5)
+    assert counts.lost == 0
+    data = [p for p in packets if p.data.endswith(b"over TCP") and "tcp_v4_rcv" in functions(p)]
+    (packet,) = data
+    assert in_order(["ip_rcv_core", "tcp_v4_rcv", "tcp_rcv_established", "skb_copy_datagram_iovec"], functions(packet))
+    assert "received" in {end.kind for end in packet.ends}
+
+
+def test_all_functions(hosts: Hosts) -> None:
+    sender = hosts.udp(hosts.near)
+    with follow(f"udp port {PORT}", all_functions=True, seconds=4) as trace:
+        assert sum(hook.group == "all" and not hook.reason for hook in trace.hooks) > 500
+        sender.sendto(b"nobody", (FAR, PORT))
+        packets = list(trace)
+        counts = trace.counts
+    packet = packets[-1]
+    assert (only_end(packet).kind, only_end(packet).event.reason) == ("dropped", "NO_SOCKET")
+    assert len([event for event in packet.events if event.hook.group == "all"]) > 5
+    assert counts.packets == len(packets) == (2 if through_a_nic(hosts) else 1), "an skb that is freed is no packet"
+
+
+def test_no_program_stays() -> None:
+    assert "ip_rcv" in wirepath("trace", "--list", "udp port 1").stdout
+    until = time.monotonic() + 20
+    while programs() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not programs()
