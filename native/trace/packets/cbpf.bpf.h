@@ -242,11 +242,16 @@ static __always_inline _Bool run_filter(struct sight* s) {
     return s->verdict != 0;
 }
 
+/* The verifier looks at what is compared; the compiler is not to use another copy of it. */
+#define HELD(value) asm volatile("" : "+r"(value))
+
 /* The first bytes, where the filter mostly looks. */
 static __always_inline void fill_window(struct sight* s) {
-    __u32 bytes = s->linear < trace_filter_window ? s->linear : trace_filter_window;
+    __u32 bytes = s->linear;
+    HELD(bytes);
     if (bytes > trace_filter_window)
         bytes = trace_filter_window;
+    HELD(bytes);
     s->window = bytes == 0 || bpf_probe_read_kernel(s->bytes, bytes, (void*)s->start) != 0 ? 0 : bytes;
 }
 

@@ -53,7 +53,7 @@ enum { deepest = 4 };
 
 struct scratch {
     struct sight sight;
-    __u64 skb, head, dev;
+    __u64 skb, head, dev, cookie;
     __u32 netns, ifindex, arphrd;
     struct fingerprint print;
     __u32 l3;
@@ -72,6 +72,10 @@ struct {
 struct here {
     __u32 depth;
     __u64 gro; /* the skb that GRO is at */
+    /* The packet that an XDP program has, or had before the driver makes an skb of it. */
+    __u64 xdp_packet;
+    struct fingerprint xdp_print;
+    __u32 xdp_told;
 };
 
 struct {
@@ -159,9 +163,9 @@ static __always_inline int find_start(struct scratch* s) {
     return s->sight.linear > 0xffff ? -1 : 0;
 }
 
-/* Its first bytes, and what they say of who it is. */
-static __always_inline int look(struct scratch* s) {
-    if (find_start(s) != 0)
+/* Its first bytes, and what they say of who it is. Functions that are not static are verified once, not at each call. */
+__noinline int look(struct scratch* s) {
+    if (!s || find_start(s) != 0)
         return -1;
     fill_window(&s->sight);
     if (s->sight.window == 0)
@@ -171,7 +175,9 @@ static __always_inline int look(struct scratch* s) {
     return s->print.headers != 0 ? 0 : -1;
 }
 
-static __always_inline _Bool wanted(struct scratch* s) {
+__noinline int wanted(struct scratch* s) {
+    if (!s)
+        return 0;
     const struct sk_buff___seen* skb = (void*)s->skb;
     read_tag(s);
     s->sight.pkt_type = BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type);
@@ -223,8 +229,15 @@ static __always_inline _Bool still(struct scratch* s, struct identity* known, __
     return 1;
 }
 
-/* One that is not known by its address: another's clone, or a new one that the filter wants. */
-static __always_inline struct identity* meet(struct scratch* s, __u32 flags) {
+static __always_inline __u64 next_packet(void) {
+    if (limit && packets >= limit)
+        return 0;
+    const __u64 packet = __sync_fetch_and_add(&packets, 1) + 1;
+    return limit && packet > limit ? 0 : packet;
+}
+
+/* One that is not known by its address: another's clone, what XDP has passed on, or a new one that the filter wants. */
+static __always_inline struct identity* meet(struct here* here, struct scratch* s, __u32 flags) {
     if ((flags & (FORGETS | KNOWN)) || look(s) != 0)
         return 0;
     struct body* body = bpf_map_lookup_elem(&by_head, &s->head);
@@ -232,12 +245,15 @@ static __always_inline struct identity* meet(struct scratch* s, __u32 flags) {
         remember(s, body->packet, body->told);
         return bpf_map_lookup_elem(&by_skb, &s->skb);
     }
+    if (here->xdp_packet && same_print(here->xdp_print, s->print)) { /* not every driver keeps the address */
+        remember(s, here->xdp_packet, here->xdp_told);
+        here->xdp_packet = 0;
+        return bpf_map_lookup_elem(&by_skb, &s->skb);
+    }
     if ((flags & (ENDS | DROPS)) == ENDS || !wanted(s))
         return 0;
-    if (limit && packets >= limit)
-        return 0;
-    const __u64 packet = __sync_fetch_and_add(&packets, 1) + 1;
-    if (limit && packet > limit)
+    const __u64 packet = next_packet();
+    if (packet == 0)
         return 0;
     remember(s, packet, 0);
     return bpf_map_lookup_elem(&by_skb, &s->skb);
@@ -252,10 +268,12 @@ static __always_inline void read_shared(struct scratch* s) {
 
 static __always_inline __u32 take_payload(struct scratch* s) {
     __u32 bytes = s->sight.linear < snaplen ? s->sight.linear : snaplen;
-    if (bytes == 0)
-        return 0;
+    HELD(bytes);
     if (bytes > trace_longest_snaplen)
         bytes = trace_longest_snaplen;
+    HELD(bytes);
+    if (bytes == 0)
+        return 0;
     if (bpf_probe_read_kernel(s->payload, bytes, (void*)s->sight.start) != 0)
         return 0;
     return bytes;
@@ -266,7 +284,8 @@ static __always_inline void introduce(struct scratch* s) {
     struct trace_event* e = &s->event;
     if (s->sight.start == 0 && (look(s) != 0))
         return;
-    read_tag(s);
+    if (s->skb)
+        read_tag(s);
     e->flags |= trace_first;
     e->linktype = s->sight.variant == with_mac ? 1 : 101;
     e->origlen = s->sight.wirelen;
@@ -275,7 +294,9 @@ static __always_inline void introduce(struct scratch* s) {
     e->caplen = take_payload(s);
 }
 
-static __always_inline void tell(struct scratch* s, struct identity* known, __u32 hook, __u64 detail, __u64 location) {
+__noinline int tell(struct scratch* s, struct identity* known, __u32 hook, __u64 detail, __u64 location) {
+    if (!s || !known)
+        return 0;
     struct trace_event* e = &s->event;
     __builtin_memset(e, 0, sizeof *e);
     e->ts_ns = bpf_ktime_get_ns();
@@ -296,21 +317,23 @@ static __always_inline void tell(struct scratch* s, struct identity* known, __u3
     if (s->dev) {
         const struct net_device___seen* dev = (void*)s->dev;
         const struct sk_buff___seen* skb = (void*)s->skb;
-        e->len = BPF_CORE_READ(skb, len);
+        e->len = s->skb ? BPF_CORE_READ(skb, len) : s->sight.wirelen;
         bpf_core_read(e->interface, sizeof e->interface, &dev->name);
     }
     if (!known->told && s->head)
         introduce(s);
     __u32 size = sizeof *e + e->caplen;
+    HELD(size);
     if (size > sizeof *e + trace_longest_snaplen)
         size = sizeof *e + trace_longest_snaplen;
-    asm volatile("" : "+r"(size)); /* the compiler is to use what was compared: the verifier looks at it */
+    HELD(size);
     const __u64 wake =
         bpf_ringbuf_query(&ring, 0) > (1 << 20) ? 2 : 1; /* the reader comes by itself until it is urgent */
     if (bpf_ringbuf_output(&ring, e, size, wake) != 0)
         __sync_fetch_and_add(&lost, 1);
     else if (e->flags & trace_first)
         known->told = 1;
+    return 0;
 }
 
 static __always_inline void forget(struct scratch* s) {
@@ -327,7 +350,7 @@ static __always_inline void begin(struct scratch* s, __u64 skb) {
     s->netns = s->ifindex = 0;
 }
 
-static __always_inline void see(struct scratch* s, __u32 hook, __u32 flags, __u64 detail, __u64 location) {
+static __always_inline void see(struct here* here, struct scratch* s, __u32 hook, __u32 flags, __u64 detail, __u64 location) {
     struct identity* known = bpf_map_lookup_elem(&by_skb, &s->skb);
     if (flags & OPAQUE) {
         if (known)
@@ -345,7 +368,7 @@ static __always_inline void see(struct scratch* s, __u32 hook, __u32 flags, __u6
         known = 0;
     }
     if (!known)
-        known = meet(s, flags);
+        known = meet(here, s, flags);
     if (!known)
         return;
     if (s->ifindex) {
@@ -384,7 +407,7 @@ __noinline int follow(__u64 skb, __u32 hook, __u32 flags, __u64 detail, __u64 lo
     struct scratch* s = enter(here);
     if (s) {
         begin(s, skb);
-        see(s, hook, flags, detail, location);
+        see(here, s, hook, flags, detail, location);
     }
     leave(here);
     return 0;
@@ -610,6 +633,93 @@ static __always_inline int made(__u32 what, __u64 from, __u64 result, __u32 hook
 #undef WIREPATH_TRACEPOINT
 #undef WIREPATH_COPY
 #undef WIREPATH_MARK
+
+/* The bytes that an XDP program has in its hands. */
+static __always_inline int look_at_frame(struct scratch* s, __u64 frame) {
+    const struct xdp_buff___seen* xdp = (void*)frame;
+    s->head = (__u64)BPF_CORE_READ(xdp, data_hard_start);
+    s->dev = (__u64)BPF_CORE_READ(xdp, rxq, dev);
+    s->sight.start = (__u64)BPF_CORE_READ(xdp, data);
+    s->sight.linear = s->sight.wirelen = (__u64)BPF_CORE_READ(xdp, data_end) - s->sight.start;
+    s->sight.variant = with_mac;
+    s->sight.tagged = s->sight.vlan_tci = s->sight.vlan_tpid = s->sight.pkt_type = 0;
+    if (s->head == 0 || s->sight.linear > 0xffff)
+        return -1;
+    read_device(s);
+    s->sight.ifindex = s->ifindex;
+    fill_window(&s->sight);
+    s->print = fingerprint_of(&s->sight, &s->l3);
+    s->sight.protocol = half_at(&s->sight, 12);
+    return s->print.headers != 0 ? 0 : -1;
+}
+
+static __always_inline void tell_of_frame(struct here* here, struct scratch* s, __u32 hook, __u64 action) {
+    struct identity identity = {};
+    identity.packet = here->xdp_packet;
+    identity.netns = s->netns;
+    identity.ifindex = s->ifindex;
+    identity.told = here->xdp_told;
+    tell(s, &identity, hook, action, s->cookie);
+    here->xdp_told = identity.told;
+    struct body body = {here->xdp_packet, s->print, identity.told};
+    bpf_map_update_elem(&by_head, &s->head, &body, any);
+}
+
+/* Before an XDP program: in generic mode an skb may have brought the packet, else it is new. */
+static __always_inline void frame_comes(struct here* here, struct scratch* s) {
+    struct body* body = bpf_map_lookup_elem(&by_head, &s->head);
+    here->xdp_packet = here->xdp_told = 0;
+    if (body && same_print(body->print, s->print)) {
+        here->xdp_packet = body->packet;
+        here->xdp_told = body->told;
+    } else if (run_filter(&s->sight)) {
+        here->xdp_packet = next_packet();
+    }
+    if (here->xdp_packet == 0)
+        return;
+    here->xdp_print = s->print;
+    tell_of_frame(here, s, hook_xdp_begin, 0);
+}
+
+/* After it, which may have changed the packet. */
+static __always_inline void frame_goes(struct here* here, struct scratch* s, __u32 action) {
+    if (here->xdp_packet == 0)
+        return;
+    here->xdp_print = s->print;
+    if (action == XDP_DROP || action == XDP_ABORTED || action == XDP_TX)
+        s->flags |= trace_ended;
+    tell_of_frame(here, s, hook_xdp_end, action);
+    if (s->flags & trace_ended)
+        bpf_map_delete_elem(&by_head, &s->head);
+    if (action != XDP_PASS)
+        here->xdp_packet = 0;
+}
+
+__noinline int frame(__u64 frame, __u64 cookie, __u32 hook, __u32 action) {
+    struct here* here = this_cpu();
+    if (!here || !running)
+        return 0;
+    struct scratch* s = enter(here);
+    if (s) {
+        begin(s, 0);
+        s->cookie = cookie;
+        if (look_at_frame(s, frame) != 0)
+            here->xdp_packet = 0;
+        else if (hook == hook_xdp_begin)
+            frame_comes(here, s);
+        else
+            frame_goes(here, s, action);
+    }
+    leave(here);
+    return 0;
+}
+
+/* Around each XDP program that there is: these two are loaded once for each. */
+SEC("fentry")
+int xdp_begins(__u64* ctx) { return frame(number(ctx[0]), bpf_get_attach_cookie(ctx), hook_xdp_begin, 0); }
+
+SEC("fexit")
+int xdp_ends(__u64* ctx) { return frame(number(ctx[0]), bpf_get_attach_cookie(ctx), hook_xdp_end, number(ctx[1])); }
 
 /* The filter by itself, over bytes of the caller's: its verdicts are compared with libpcap's. */
 __u8 sample[1 << 16] = {};

@@ -12,6 +12,7 @@
 #include "trace/hooks.hpp"
 #include "trace/packets/attach.hpp"
 #include "trace/packets/hook_table.hpp"
+#include "trace/packets/xdp_programs.hpp"
 
 namespace wirepath::trace {
 namespace {
@@ -87,6 +88,12 @@ void leave_out(std::vector<Hook>& hooks, std::string_view kind, const std::strin
             hook.reason = reason;
 }
 
+bool xdp_wanted(const std::vector<Hook>& hooks) {
+    return std::any_of(hooks.begin(), hooks.end(), [](const Hook& hook) {
+        return hook.kind == "mark" && hook.group == "xdp" && hook.reason.empty();
+    });
+}
+
 } // namespace
 
 struct Tracer::State {
@@ -97,6 +104,7 @@ struct Tracer::State {
     std::vector<std::string> notes;
     Skeleton programs;
     std::vector<Link> links;
+    AroundXdp around_xdp;
     std::unique_ptr<ring_buffer, FreeRing> ring;
     std::int64_t to_unix_ns = 0;
 
@@ -136,6 +144,12 @@ void Tracer::State::decide() {
         leave_out(hooks, "copy", "this kernel allows no fexit");
     load(functions);
     attach(functions);
+    if (usable(kinds, "fentry") && xdp_wanted(hooks)) {
+        const QuietLibbpf quiet;
+        around_xdp = attach_around_xdp(*programs);
+        for (const std::string& refused : around_xdp.refused)
+            notes.push_back("not followed: " + refused);
+    }
 }
 
 void Tracer::State::load(FunctionHooks functions) {
@@ -217,6 +231,7 @@ void Tracer::stop() noexcept {
         return;
     state_->programs->bss->running = 0;
     state_->links.clear();
+    state_->around_xdp.links.clear();
 }
 
 namespace {
@@ -244,6 +259,9 @@ TracerCounts Tracer::counts() const {
 }
 
 std::string Tracer::place_of(std::uint64_t location) const {
+    const auto& xdp = state_->around_xdp.names;
+    if (const auto program = xdp.find(location); program != xdp.end())
+        return program->second;
     if (!state_->symbols.known())
         state_->symbols.read();
     return state_->symbols.name_of(location);

@@ -23,6 +23,8 @@ Context = Literal["process", "softirq", "hardirq"]
 FIRST, ENDED, DROPPED, COPIED, UNKNOWN_CONTEXT, SOFTIRQ, HARDIRQ, GSO, INFERRED = (1 << bit for bit in range(9))
 
 LONGEST_SNAPLEN = 256
+XDP = "XDP program"  # hooks.def
+XDP_DROPS = {0: "XDP_ABORTED", 1: "XDP_DROP"}
 RECEIVING = frozenset({"skb_copy_datagram_iovec", "sock_recv_length", "skb_consume_udp"})
 
 _QUIET_S = 1.0  # a packet of which nothing was heard for so long is shown as it is
@@ -341,11 +343,13 @@ class Assembler:
 
     def _event(self, row: Any, start: int, skbs: dict[int, int]) -> Event:
         flags, address, netns = int(row["flags"]), int(row["skb"]), int(row["netns"])
-        dropped = bool(flags & DROPPED)
+        hook = self._hooks[int(row["hook"])]
+        by_xdp = bool(flags & ENDED) and hook.function == XDP and int(row["detail"]) in XDP_DROPS
+        dropped = bool(flags & DROPPED) or by_xdp
         return Event(
             ts=int(row["ts_ns"]),
             since_first_ns=int(row["ts_ns"]) - start,
-            hook=self._hooks[int(row["hook"])],
+            hook=hook,
             cpu=int(row["cpu"]),
             context=_context(flags),
             process=_text(row["comm"]),
@@ -362,10 +366,14 @@ class Assembler:
             inferred=bool(flags & INFERRED),
             ended=bool(flags & ENDED),
             dropped=dropped,
-            reason=self._drop_reason(int(row["detail"])) if dropped else "",
+            reason=self._reason(row, by_xdp=by_xdp) if dropped else "",
             place=self._place(int(row["location"])),
             holders=int(row["holders"]),
         )
+
+    def _reason(self, row: Any, *, by_xdp: bool) -> str:
+        detail = int(row["detail"])
+        return XDP_DROPS[detail] if by_xdp else self._drop_reason(detail)
 
     def _place(self, location: int) -> str:
         if location not in self._places:
@@ -405,15 +413,16 @@ def _ends(events: Sequence[Event]) -> tuple[End, ...]:
         last[event.skb] = event
         if event.hook.function in RECEIVING:
             received[event.skb] = event
-    return tuple(_end(skb, event, received.get(skb)) for skb, event in last.items() if skb or len(last) == 1)
+    by_xdp = last.pop(0) if len(last) > 1 and 0 in last else None
+    return tuple(_end(skb, event, received.get(skb), by_xdp) for skb, event in last.items())
 
 
-def _end(skb: int, event: Event, received: Event | None) -> End:
-    if event.dropped and received is None:
-        return End("dropped", skb, event)
+def _end(skb: int, event: Event, received: Event | None, by_xdp: Event | None) -> End:
     if received is not None:
         return End("received", skb, received)
-    if event.hook.kind == "mark" and event.ended:
+    if event.dropped:  # an XDP program's word says more than that its packet was freed
+        return End("dropped", skb, by_xdp if by_xdp is not None and by_xdp.dropped else event)
+    if event.hook.function == "napi_gro_receive" and event.ended:
         return End("merged", skb, event)
     return End("done" if event.ended else "unseen", skb, event)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wirepath import _core
-from wirepath.trace.packets import RECEIVING, End, Event, Hook, TracedPacket
+from wirepath.trace.packets import RECEIVING, XDP, End, Event, Hook, TracedPacket
 
 __all__ = ["as_object", "comments", "missing_hooks", "text_of", "to_batch"]
 
@@ -55,8 +55,9 @@ def what(event: Event, packet: TracedPacket) -> str:
         return f"{stage}: {_error_name(event.detail)}"
     if function == "net_dev_xmit" and event.detail & 0xFFFFFFFF:
         return f"the driver returns {event.detail & 0xFFFFFFFF:#x}"
-    if event.hook.group == "xdp" and event.hook.kind == "mark" and "decides" in stage:
-        return f"{stage}: XDP_{XDP_ACTIONS[event.detail]}" if event.detail < len(XDP_ACTIONS) else stage
+    if function == XDP:
+        action = XDP_ACTIONS[event.detail] if event.detail < len(XDP_ACTIONS) else str(event.detail)
+        return f"{stage} {event.place}" + (f": XDP_{action}" if "decides" in stage else "")
     return stage
 
 

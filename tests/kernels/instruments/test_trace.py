@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +126,56 @@ def test_all_functions(hosts: Hosts) -> None:
     assert (only_end(packet).kind, only_end(packet).event.reason) == ("dropped", "NO_SOCKET")
     assert len([event for event in packet.events if event.hook.group == "all"]) > 5
     assert counts.packets == len(packets) == (2 if through_a_nic(hosts) else 1), "an skb that is freed is no packet"
+
+
+XDP_PROGRAMS = """
+struct xdp_md { unsigned data; };
+__attribute__((section("xdp/pass"), used)) int passes_it(struct xdp_md* c) { return 2; }
+__attribute__((section("xdp/drop"), used)) int drops_it(struct xdp_md* c) { return 1; }
+"""
+
+
+@pytest.fixture
+def xdp(hosts: Hosts, tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
+    """Attaches a program at the far end."""
+    source, built = tmp_path / "xdp.c", tmp_path / "xdp.o"
+    source.write_text(XDP_PROGRAMS)
+    subprocess.run(["clang", "-g", "-O2", "-target", "bpf", "-c", source, "-o", built], check=True)
+    far = hosts.far.name
+    modes = {"native": "xdpdrv", "generic": "xdpgeneric"}
+
+    def attach(mode: str, program: str) -> None:
+        try:
+            hosts.run(hosts.far, "ip", "link", "set", "dev", far, modes[mode], "obj", str(built), "sec", program)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"cannot run here: {hosts.far.driver}, XDP {mode}: {error.stderr.strip().splitlines()[-1]}")
+        time.sleep(4)  # some drivers reset the link
+
+    yield attach
+    for mode in modes.values():
+        hosts.run(hosts.far, "ip", "link", "set", "dev", far, mode, "off")
+
+
+@pytest.mark.wire(mtu=1500)
+@pytest.mark.parametrize("mode", ["native", "generic"])
+def test_a_packet_is_the_same_before_and_after_xdp(hosts: Hosts, xdp: Callable[[str, str], None], mode: str) -> None:
+    xdp(mode, "xdp/pass")
+    sender = hosts.udp(hosts.near)
+    packets, counts = traced(f"udp port {PORT}", lambda: sender.sendto(b"on and on", (FAR, PORT)), seconds=4)
+    seen = functions(packets[-1])
+    assert in_order(["XDP program", "XDP program", "ip_rcv_core", "udp_rcv", "kfree_skb"], seen), seen
+    assert [event.place for event in packets[-1].events if event.hook.function == "XDP program"] == ["passes_it"] * 2
+    assert counts.packets == (2 if through_a_nic(hosts) else 1)
+    assert packets[-1].ends[-1].event.reason == "NO_SOCKET"
+
+
+@pytest.mark.wire(mtu=1500)
+def test_one_that_xdp_drops_says_so(hosts: Hosts, xdp: Callable[[str, str], None]) -> None:
+    xdp("native", "xdp/drop")
+    sender = hosts.udp(hosts.near)
+    packets, _ = traced(f"udp port {PORT}", lambda: sender.sendto(b"no", (FAR, PORT)), seconds=4)
+    end = packets[-1].ends[-1]
+    assert (end.kind, end.event.reason, end.event.place) == ("dropped", "XDP_DROP", "drops_it")
 
 
 def test_no_program_stays() -> None:
