@@ -390,16 +390,19 @@ class _Packet:
         self.rows: list[Any] = []
         self.heard_ns = 0
         self._alive: set[int] = set()
+        self._gone: dict[int, int] = {}  # skb, when
         self._held_elsewhere = True
 
     def take(self, row: Any, now: int) -> None:
         self.rows.append(row)
         self.heard_ns = now
+        skb, ts = int(row["skb"]), int(row["ts_ns"])
         if row["flags"] & ENDED:
-            self._alive.discard(int(row["skb"]))
+            self._alive.discard(skb)
+            self._gone[skb] = ts
             self._held_elsewhere = bool(row["holders"])
-        elif row["skb"]:
-            self._alive.add(int(row["skb"]))
+        elif skb and ts > self._gone.get(skb, 0):  # events of several CPUs may come in another order
+            self._alive.add(skb)
 
     @property
     def ended(self) -> bool:

@@ -152,7 +152,7 @@ def _event_object(event: Event, packet: TracedPacket) -> dict[str, Any]:
         "ifindex": event.ifindex or None,
         "skb": event.skb,
         "length": event.length,
-        "detail": event.detail,
+        "detail": None if event.hook.kind == "copy" else event.detail,
         "inferred": event.inferred,
         "ended": event.ended,
         "reason": event.reason or None,
