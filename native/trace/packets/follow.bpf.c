@@ -35,7 +35,9 @@ enum hook {
 };
 
 const volatile __u32 snaplen = trace_filter_window;
-const volatile __u64 limit = 0; /* packets; 0: all that match */
+const volatile __u32 filter_asks = 1;   /* for more than bytes: a tag, a direction, an interface */
+const volatile __u32 wake_at = 1 << 20; /* bytes in the ring */
+const volatile __u64 limit = 0;         /* packets; 0: all that match */
 
 /* What the reader looks at. */
 volatile __u32 running = 0;
@@ -111,20 +113,69 @@ static __always_inline struct here* this_cpu(void) {
     return bpf_map_lookup_elem(&cpus, &zero);
 }
 
-/* Where it is; once it waits at a socket, its dev is something else. */
+#define offset_of(field) bpf_core_field_offset(struct sk_buff___seen, field)
+
+/* Most hooks are passed by packets that nobody wants: what lies together is read together. */
+static __always_inline void read_buffer(struct scratch* s, __u64* data) {
+    const struct sk_buff___seen* skb = (void*)s->skb;
+    __u64 both[2] = {};
+    if (offset_of(data) == offset_of(head) + sizeof both[0]) {
+        bpf_core_read(both, sizeof both, &skb->head);
+    } else {
+        both[0] = (__u64)BPF_CORE_READ(skb, head);
+        both[1] = (__u64)BPF_CORE_READ(skb, data);
+    }
+    s->head = both[0];
+    *data = both[1];
+}
+
+static __always_inline void read_lengths(const struct sk_buff___seen* skb, __u32* len, __u32* data_len) {
+    __u32 both[2] = {};
+    if (offset_of(data_len) == offset_of(len) + sizeof both[0]) {
+        bpf_core_read(both, sizeof both, &skb->len);
+    } else {
+        both[0] = BPF_CORE_READ(skb, len);
+        both[1] = BPF_CORE_READ(skb, data_len);
+    }
+    *len = both[0];
+    *data_len = both[1];
+}
+
+struct offsets {
+    __be16 protocol;
+    __u16 transport, network, mac;
+};
+
+static __always_inline struct offsets read_offsets(const struct sk_buff___seen* skb) {
+    struct offsets offsets = {};
+    if (offset_of(network_header) == offset_of(protocol) + 4 && offset_of(mac_header) == offset_of(protocol) + 6) {
+        bpf_core_read(&offsets, sizeof offsets, &skb->protocol);
+    } else {
+        offsets.protocol = BPF_CORE_READ(skb, protocol);
+        offsets.network = BPF_CORE_READ(skb, network_header);
+        offsets.mac = BPF_CORE_READ(skb, mac_header);
+    }
+    return offsets;
+}
+
+/* What kind of interface it is at; once it waits at a socket, its dev is something else. */
+static __always_inline void read_kind(struct scratch* s) {
+    const struct net_device___seen* dev = (void*)s->dev;
+    unsigned short type = 0;
+    s->arphrd = dev && bpf_core_read(&type, sizeof type, &dev->type) == 0 ? type : 0xffff;
+    if (s->arphrd == 0xffff)
+        s->dev = 0;
+}
+
+/* Where it is. */
 static __always_inline void read_device(struct scratch* s) {
     const struct net_device___seen* dev = (void*)s->dev;
-    int ifindex = 0;
-    unsigned short type = 0;
     s->netns = s->ifindex = 0;
-    s->arphrd = 0xffff;
-    if (!dev || bpf_core_read(&ifindex, sizeof ifindex, &dev->ifindex) != 0)
+    if (!dev)
         return;
     struct net___seen* net = BPF_CORE_READ(dev, nd_net.net);
     s->netns = BPF_CORE_READ(net, ns.inum);
-    bpf_core_read(&type, sizeof type, &dev->type);
-    s->ifindex = ifindex;
-    s->arphrd = type;
+    s->ifindex = BPF_CORE_READ(dev, ifindex);
 }
 
 static __always_inline void read_tag(struct scratch* s) {
@@ -141,12 +192,13 @@ static __always_inline void read_tag(struct scratch* s) {
 /* Finds the packet's first byte: that of its MAC header, else that of its network header. */
 static __always_inline int find_start(struct scratch* s) {
     const struct sk_buff___seen* skb = (void*)s->skb;
-    const __u64 data = (__u64)BPF_CORE_READ(skb, data);
-    const __u32 len = BPF_CORE_READ(skb, len);
-    const __u64 end = data + len - BPF_CORE_READ(skb, data_len);
-    const __u16 mac = BPF_CORE_READ(skb, mac_header);
-    const __u16 network = BPF_CORE_READ(skb, network_header);
-    const __u16 protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
+    __u64 data = 0;
+    __u32 len = 0, data_len = 0;
+    read_buffer(s, &data);
+    read_lengths(skb, &len, &data_len);
+    const struct offsets offsets = read_offsets(skb);
+    const __u64 end = data + len - data_len;
+    const __u16 mac = offsets.mac, network = offsets.network, protocol = bpf_ntohs(offsets.protocol);
     const _Bool ethernet = s->arphrd == 1 || s->arphrd == 772 || (s->arphrd == 0xffff && network == mac + 14);
     if (mac != 0xffff && ethernet && s->head + mac + 14 <= end) {
         s->sight.variant = with_mac;
@@ -163,12 +215,17 @@ static __always_inline int find_start(struct scratch* s) {
     return s->sight.linear > 0xffff ? -1 : 0;
 }
 
-/* Its first bytes, and what they say of who it is. Functions that are not static are verified once, not at each call. */
+/* Its first bytes. Functions that are not static are verified once, not at each call. */
 __noinline int look(struct scratch* s) {
     if (!s || find_start(s) != 0)
         return -1;
     fill_window(&s->sight);
-    if (s->sight.window == 0)
+    return s->sight.window != 0 ? 0 : -1;
+}
+
+/* And what they say of who it is. */
+__noinline int recognize(struct scratch* s) {
+    if (!s || look(s) != 0)
         return -1;
     s->print = fingerprint_of(&s->sight, &s->l3);
     s->l3 += s->sight.start - s->head;
@@ -179,9 +236,12 @@ __noinline int wanted(struct scratch* s) {
     if (!s)
         return 0;
     const struct sk_buff___seen* skb = (void*)s->skb;
-    read_tag(s);
-    s->sight.pkt_type = BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type);
-    s->sight.ifindex = s->ifindex;
+    if (filter_asks) {
+        read_tag(s);
+        read_device(s);
+        s->sight.pkt_type = BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type);
+        s->sight.ifindex = s->ifindex;
+    }
     return run_filter(&s->sight);
 }
 
@@ -207,7 +267,7 @@ static __always_inline _Bool still_inside(struct scratch* s, const struct identi
     s->sight.linear = trace_filter_window;
     fill_window(&s->sight);
     const _Bool same = s->sight.window != 0 && same_print(fingerprint_of(&s->sight, &l3), known->print);
-    return look(s) == 0 && same;
+    return recognize(s) == 0 && same;
 }
 
 /* Whether the skb at this address is still the packet that is known by it. */
@@ -215,11 +275,14 @@ static __always_inline _Bool still(struct scratch* s, struct identity* known, __
     const _Bool moved = known->head != s->head;
     if (!moved && !(flags & CHECKS))
         return 1;
-    if (look(s) != 0)
+    if (recognize(s) != 0)
         return !moved;
     if (same_print(s->print, known->print)) {
-        if (moved)
+        if (moved) {
+            s->netns = known->netns;
+            s->ifindex = known->ifindex;
             remember(s, known->packet, known->told);
+        }
         return 1;
     }
     if (moved || s->l3 == known->l3 || !still_inside(s, known))
@@ -241,6 +304,11 @@ static __always_inline struct identity* meet(struct here* here, struct scratch* 
     if ((flags & (FORGETS | KNOWN)) || look(s) != 0)
         return 0;
     struct body* body = bpf_map_lookup_elem(&by_head, &s->head);
+    const _Bool may_begin = (flags & (ENDS | DROPS)) != ENDS;
+    if (!body && !here->xdp_packet && !(may_begin && wanted(s)))
+        return 0;
+    if (recognize(s) != 0)
+        return 0;
     if (body && same_print(body->print, s->print)) {
         remember(s, body->packet, body->told);
         return bpf_map_lookup_elem(&by_skb, &s->skb);
@@ -250,7 +318,7 @@ static __always_inline struct identity* meet(struct here* here, struct scratch* 
         here->xdp_packet = 0;
         return bpf_map_lookup_elem(&by_skb, &s->skb);
     }
-    if ((flags & (ENDS | DROPS)) == ENDS || !wanted(s))
+    if (!may_begin || !wanted(s))
         return 0;
     const __u64 packet = next_packet();
     if (packet == 0)
@@ -350,7 +418,8 @@ static __always_inline void begin(struct scratch* s, __u64 skb) {
     s->netns = s->ifindex = 0;
 }
 
-static __always_inline void see(struct here* here, struct scratch* s, __u32 hook, __u32 flags, __u64 detail, __u64 location) {
+static __always_inline void see(struct here* here, struct scratch* s, __u32 hook, __u32 flags, __u64 detail,
+                                __u64 location) {
     struct identity* known = bpf_map_lookup_elem(&by_skb, &s->skb);
     if (flags & OPAQUE) {
         if (known)
@@ -362,7 +431,7 @@ static __always_inline void see(struct here* here, struct scratch* s, __u32 hook
     s->dev = (__u64)BPF_CORE_READ(skb, dev);
     if (s->head == 0)
         return;
-    read_device(s);
+    read_kind(s);
     if (known && !still(s, known, flags)) {
         bpf_map_delete_elem(&by_skb, &s->skb);
         known = 0;
@@ -371,11 +440,10 @@ static __always_inline void see(struct here* here, struct scratch* s, __u32 hook
         known = meet(here, s, flags);
     if (!known)
         return;
+    read_device(s);
     if (s->ifindex) {
         known->netns = s->netns;
         known->ifindex = s->ifindex;
-    } else {
-        s->dev = 0;
     }
     read_shared(s);
     if (flags & (ENDS | FORGETS))
@@ -591,7 +659,7 @@ __noinline int moved(__u64 skb, __u32 hook) {
             struct body body = {known->packet, known->print, known->told};
             bpf_map_update_elem(&by_head, &s->head, &body, any);
             known->head = s->head;
-            if (look(s) == 0)
+            if (recognize(s) == 0)
                 known->l3 = s->l3;
         }
         s->sight.start = 0;
@@ -645,6 +713,7 @@ static __always_inline int look_at_frame(struct scratch* s, __u64 frame) {
     s->sight.tagged = s->sight.vlan_tci = s->sight.vlan_tpid = s->sight.pkt_type = 0;
     if (s->head == 0 || s->sight.linear > 0xffff)
         return -1;
+    read_kind(s);
     read_device(s);
     s->sight.ifindex = s->ifindex;
     fill_window(&s->sight);

@@ -49,8 +49,8 @@ Hook function_hook(const Listed& listed, const KernelTypes& types) {
 
 bool asked_for(const Hook& hook, const std::set<std::string, std::less<>>& probes) {
     // Without ends no packet would ever be complete.
-    return hook.group == "end" || hook.kind == "copy" || (hook.kind == "mark" && hook.group != "xdp") || probes.contains(hook.function) ||
-           probes.contains(hook.group);
+    return hook.group == "end" || hook.kind == "copy" || (hook.kind == "mark" && hook.group != "xdp") ||
+           probes.contains(hook.function) || probes.contains(hook.group);
 }
 
 std::string known_groups(const std::vector<Hook>& hooks) {

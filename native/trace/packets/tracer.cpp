@@ -44,6 +44,15 @@ void set_program(follow_bpf& programs, const std::vector<Instruction>& code, uns
     programs.rodata->program_length[variant] = static_cast<std::uint32_t>(code.size());
 }
 
+// Loads at offsets that no packet has ask the kernel for metadata.
+bool asks_for_more_than_bytes(const std::vector<Instruction>& code) {
+    constexpr std::uint16_t load_absolute = 0x20, class_and_mode = 0xe7;
+    constexpr std::uint32_t first_of_metadata = 0xfffff000;
+    return std::any_of(code.begin(), code.end(), [](const Instruction& instruction) {
+        return (instruction.code & class_and_mode) == load_absolute && instruction.k >= first_of_metadata;
+    });
+}
+
 const HookKind* kind_named(const std::vector<HookKind>& kinds, std::string_view name) {
     const auto found =
         std::find_if(kinds.begin(), kinds.end(), [&](const HookKind& kind) { return kind.name == name; });
@@ -158,7 +167,9 @@ void Tracer::State::load(FunctionHooks functions) {
         set_program(it, options.with_mac, 0);
         set_program(it, options.without_mac, 1);
         it.rodata->snaplen = std::min<std::uint32_t>(options.snaplen, trace_longest_snaplen);
+        it.rodata->filter_asks = asks_for_more_than_bytes(options.with_mac);
         it.rodata->limit = options.limit;
+        it.rodata->wake_at = options.ring_bytes / 4;
         bpf_map__set_max_entries(it.maps.ring, options.ring_bytes);
     });
     if (!programs)

@@ -96,9 +96,8 @@ AroundXdp attach_around_xdp(const follow_bpf& follow) {
         Link begins = programs ? attach_with(programs->progs.xdp_begins, target.id) : nullptr;
         Link ends = begins ? attach_with(programs->progs.xdp_ends, target.id) : nullptr;
         if (!ends) {
-            around.refused.push_back(
-                "XDP program " + std::to_string(target.id) + ": " +
-                (target.function.empty() ? "it has no type information" : std::strerror(errno)));
+            around.refused.push_back("XDP program " + std::to_string(target.id) + ": " +
+                                     (target.function.empty() ? "it has no type information" : std::strerror(errno)));
             continue;
         }
         around.names.emplace(target.id, target.function);
