@@ -15,10 +15,10 @@ enum {
 
 /* Bits of trace_event::flags. */
 enum {
-    trace_first = 1,    /* of its packet: the packet's bytes follow */
-    trace_ended = 2,    /* of its skb */
-    trace_dropped = 4,  /* detail: the reason, location: where */
-    trace_copied = 8,   /* the skb was made from the one whose address is in detail */
+    trace_first = 1,   /* of its packet: the packet's bytes follow */
+    trace_ended = 2,   /* of its skb */
+    trace_dropped = 4, /* detail: the reason, location: where */
+    trace_copied = 8,  /* the skb was made from the one whose address is in detail */
     trace_unknown_context = 16,
     trace_softirq = 32,
     trace_hardirq = 64,

@@ -395,8 +395,9 @@ __noinline int tell(struct scratch* s, struct identity* known, __u32 hook, __u64
     if (size > sizeof *e + trace_longest_snaplen)
         size = sizeof *e + trace_longest_snaplen;
     HELD(size);
-    const __u64 wake =
-        bpf_ringbuf_query(&ring, 0) > (1 << 20) ? 2 : 1; /* the reader comes by itself until it is urgent */
+    /* The reader comes by itself; it is woken once, when that may be too late. */
+    const __u64 beyond = bpf_ringbuf_query(&ring, 0) - wake_at;
+    const __u64 wake = beyond < sizeof *e + trace_longest_snaplen ? 2 : 1;
     if (bpf_ringbuf_output(&ring, e, size, wake) != 0)
         __sync_fetch_and_add(&lost, 1);
     else if (e->flags & trace_first)
