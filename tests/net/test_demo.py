@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import wirepath as wp
+from wirepath import _core
 from wirepath.bench.namespace import privileged
 
 
@@ -32,6 +33,21 @@ def test_every_engine_ends_with_nothing_unexplained(tmp_path: Path) -> None:
         assert int(sent.replace(",", "")) > 1000
         assert lost != "0" or sent == received
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{name}.pcapng" for name in usable)
+
+
+@pytest.mark.skipif(not privileged(), reason="cannot run here: network namespaces need root")
+def test_it_ends_with_the_path_of_one_packet(tmp_path: Path) -> None:
+    shown = demonstrate(tmp_path, "--seconds", "0.2").stdout
+    _, *path = shown[shown.index("The path of one packet") :].splitlines()
+    hooks = {kind for kind, usable, _ in _core.trace_hooks() if usable}
+    if "tp_btf" not in hooks:
+        assert path[0].startswith("It cannot be followed here: ")
+        return
+    assert "> 10.77.0.2.7777: UDP, length 22" in path[0]
+    places = ["eth0 (netns left)", "port1 (netns switch)", "mon0 (netns monitor)", "eth0 (netns right)"]
+    assert all(any(place in line for line in path) for place in places)
+    assert any("copied to the program that receives: 64 bytes" in line for line in path), "the capture's copy"
+    assert any(line.strip().startswith("= #1 received by") for line in path)
 
 
 @pytest.mark.skipif(not privileged(), reason="cannot run here: network namespaces need root")

@@ -47,6 +47,9 @@ _MEANING_IFACE = f"""\
 sent, unexplained: nobody counts what was sent to an interface in use.
 lost: by the engine's own counters.
 {_CPU}"""
+_PATH_MEANING = """\
+#1, #2, …: one skb each. The switch clones the packet for the monitor port, and the tap there clones it for the capture;
+the monitor's own stack drops the rest, which is not for it. A process with a question mark was on that CPU, no more."""
 
 Tick = Callable[[int, int], bool]
 
@@ -217,6 +220,26 @@ def _demonstrate(arguments: argparse.Namespace, screen: _Screen) -> list[Result]
     return results
 
 
+def _show_one_packet(screen: _Screen) -> None:
+    from wirepath.bench.one_packet import ENGINE, follow_in_lab
+    from wirepath.trace.present import text_of
+
+    screen.console.print(f"\nThe path of one packet, captured at the monitor port by {ENGINE}", style="italic")
+    try:
+        with Lab() as lab:
+            followed = follow_in_lab(lab)
+    except (wp.WirepathError, OSError) as error:
+        screen.console.print(f"It cannot be followed here: {error}", highlight=False)
+        return
+    if followed.packet is None:
+        screen.console.print("Nothing of it was seen.", highlight=False)
+        return
+    screen.console.print(text_of(followed.packet), highlight=False, markup=False, soft_wrap=True)
+    screen.console.print(_PATH_MEANING, highlight=False)
+    for note in followed.notes:
+        screen.console.print(f"Not seen: {note}", highlight=False)
+
+
 def _wirepath() -> str:
     """The command, as it can be typed from here."""
     beside = Path(sys.executable).with_name("wirepath")
@@ -283,6 +306,8 @@ def main() -> int:
         screen.console.print(_MEANING_IFACE if arguments.iface else _MEANING, highlight=False)
         screen.console.print(f"\nThe files are in {arguments.output}. To look into one:", highlight=False)
         screen.console.print(f"  {_wirepath()} read {results[0].path} | head", highlight=False)
+        if not arguments.iface:
+            _show_one_packet(screen)
     return _verdict(results, screen)
 
 
