@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -145,6 +146,33 @@ def test_addresses_that_the_kernel_uses_again_do_not_join_packets(wire: Wire) ->
     assert len({packet.data for packet in packets}) == count
     assert {functions(packet).count("netif_receive_skb") for packet in packets} == {1}
     assert {packet.ends[0].kind for packet in packets} == {"dropped"}
+
+
+def test_what_is_freed_in_silence_does_not_join_packets(hosts: Hosts) -> None:
+    """Acknowledgements: the kernel frees them without a tracepoint, and uses their addresses for the next ones."""
+    with hosts.far.namespace.entered():
+        server = socket.create_server((FAR, PORT))
+    with hosts.near.namespace.entered():
+        client = socket.socket()
+
+    def exchange() -> None:
+        client.connect((FAR, PORT))
+        with server.accept()[0] as accepted:
+            for _ in range(200):
+                client.sendall(b"question")
+                accepted.recv(100)
+                accepted.sendall(b"answer")
+                client.recv(100)
+        client.close()
+
+    before = hosts.far.counters()
+    with server, client:
+        packets, counts = traced(f"tcp port {PORT}", exchange, seconds=5)
+    after = hosts.far.counters()
+    passed = after.rx_packets + after.tx_packets - before.rx_packets - before.tx_packets
+    assert counts.lost == 0
+    assert len(packets) == counts.packets == passed > 400
+    assert {functions(packet).count("netif_receive_skb") for packet in packets} == {1}
 
 
 def test_lost_events_are_counted(wire: Wire) -> None:

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <fstream>
 #include <set>
+#include <unistd.h>
 
 #include "core/error.hpp"
 #include "trace/hooks.hpp"
@@ -97,6 +98,14 @@ void leave_out(std::vector<Hook>& hooks, std::string_view kind, const std::strin
             hook.reason = reason;
 }
 
+Error cannot_load(int err) {
+    constexpr const char* what = "the programs that follow packets";
+    if (err == EACCES && ::geteuid() == 0) // EPERM is the want of a right, this is the verifier's word
+        return Error(Code::unsupported, std::string("loading ") + what, err,
+                     "This kernel's verifier does not take them: please report it with the kernel's version");
+    return cannot_load_bpf(what, err, ", Linux 6.1 or newer");
+}
+
 bool xdp_wanted(const std::vector<Hook>& hooks) {
     return std::any_of(hooks.begin(), hooks.end(), [](const Hook& hook) {
         return hook.kind == "mark" && hook.group == "xdp" && hook.reason.empty();
@@ -173,7 +182,7 @@ void Tracer::State::load(FunctionHooks functions) {
         bpf_map__set_max_entries(it.maps.ring, options.ring_bytes);
     });
     if (!programs)
-        throw cannot_load_bpf("the programs that follow packets", errno, ", Linux 6.1 or newer");
+        throw cannot_load(errno);
 }
 
 void Tracer::State::attach(FunctionHooks functions) {
