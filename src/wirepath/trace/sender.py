@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Known packets from a process of their own, so that sending disturbs nothing of what the receiver does.
 
-`python -m wirepath.trace.sender INTERFACE [NETNS]` reads orders (first number, count, frame bytes, gap in µs) from
-standard input, a line each, and answers each with what it did: frames sent, seconds.
+`python -m wirepath.trace.sender PARENT INTERFACE [NETNS]` goes with the process PARENT. It reads orders (first number,
+count, frame bytes, gap in µs) from standard input, a line each, and answers with the outcome: frames sent, seconds.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import signal
 import socket
 import subprocess
@@ -39,7 +40,8 @@ class KnownSender:
     """The process, seen from the one that measures."""
 
     def __init__(self, end: Endpoint) -> None:
-        command = [sys.executable, "-m", "wirepath.trace.sender", end.name, *([end.netns] if end.netns else [])]
+        place = [end.name, *([end.netns] if end.netns else [])]
+        command = [sys.executable, "-m", "wirepath.trace.sender", str(os.getpid()), *place]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def order(self, first: int, count: int, size: int, gap_us: int) -> None:
@@ -91,12 +93,14 @@ def _send(packets: socket.socket, first: int, count: int, size: int, gap_s: floa
     return sent
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before it could be told
+        sys.exit()
 
 
-def _main(name: str, namespace: str | None = None) -> None:
-    _die_with_parent()
+def _main(parent: str, name: str, namespace: str | None = None) -> None:
+    _die_with(int(parent))
     with netns.inside(namespace):
         packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     packets.bind((name, 0))
