@@ -17,7 +17,12 @@ typedef __u32 __wsum;
 
 enum bpf_map_type {
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_XSKMAP = 17,
+};
+
+enum {
+    BPF_ANY = 0,
 };
 
 enum xdp_action {
@@ -37,6 +42,22 @@ struct xdp_md {
     __u32 rx_queue_index;
     __u32 egress_ifindex;
 };
+
+/* A kprobe's context: by the names that libbpf's macros use without the kernel's own headers. */
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+    unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags,
+        rsp, ss;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+    __u64 regs[31], sp, pc, pstate;
+};
+struct pt_regs {
+    struct user_pt_regs user_regs;
+};
+#endif
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common {
@@ -62,6 +83,10 @@ struct napi_struct {
 
 struct sk_buff {
     struct net_device* dev;
+    unsigned char *head, *data;
+    unsigned int len, data_len;
+    __u16 mac_header;
+    int skb_iif;
     __be16 vlan_proto;
     __u16 vlan_tci;
     __u32 vlan_all; /* 6.3 on: vlan_proto and vlan_tci in one word */
@@ -70,6 +95,31 @@ struct sk_buff {
 /* Until 6.2 the two fields kept their values after the tag was taken off. */
 struct sk_buff___with_vlan_present {
     __u8 vlan_present : 1;
+};
+
+struct xdp_buff {
+    void *data, *data_end;
+};
+
+struct sock_common {
+    unsigned short skc_family;
+    possible_net_t skc_net;
+};
+
+struct sock {
+    struct sock_common __sk_common;
+};
+
+struct iov_iter {
+    __u64 count; /* size_t */
+};
+
+struct msghdr {
+    struct iov_iter msg_iter;
+};
+
+struct task_struct {
+    int pid;
 };
 
 #pragma clang attribute pop

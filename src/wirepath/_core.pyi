@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -396,3 +396,46 @@ def batch_of(
     packets: Sequence[tuple[int, bytes, int, int, int, int, list[str]]],
 ) -> Batch:
     """Make a batch of packets (ts, data, origlen, row of the interfaces, vlan_tci, vlan_tpid, comments)."""
+
+class CopyCounter:
+    """Counts in the kernel what is done to known packets (native/trace/copies/). Its programs go with the object."""
+
+    def __init__(self) -> None:
+        """Load and attach what this kernel allows.
+
+        Raises:
+            NoPermissionError, UnsupportedError: no BPF program can be loaded here.
+        """
+
+    def hooks(self) -> list[tuple[str, str, str, str, str, str]]:
+        """(name, role, attributed by, meaning, observed by, why it is not observed) of each row of hooks.def."""
+
+    def count(
+        self, first: int, packets: int, frame_bytes: int, receiver: tuple[int, int], sender: tuple[int, int]
+    ) -> None:
+        """Count until pause(). Interfaces are (inode of the namespace, ifindex)."""
+
+    def receive_here(self) -> None:
+        """From here on count the system calls and wakeups of the calling thread."""
+
+    def leave(self) -> None:
+        """Count no more system calls and wakeups; this makes none."""
+
+    def pause(self) -> None:
+        """Stop counting, without a system call."""
+
+    def read(self) -> CopyCounts:
+        """What was counted so far, cumulative."""
+
+class CopyCounts(TypedDict):
+    """By hook: calls and bytes, on account of the receiver or of the sender."""
+
+    receiver: dict[str, tuple[int, int]]
+    sender: dict[str, tuple[int, int]]
+    system_calls: dict[str, int]
+    """Of the receiving thread, by name."""
+    interrupts: dict[int, int]
+    """Of all devices, by IRQ number."""
+
+def copy_hooks() -> list[tuple[str, str, str, str]]:
+    """(name, role, attributed by, meaning) of each row of native/trace/copies/hooks.def."""

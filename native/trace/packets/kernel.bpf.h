@@ -19,20 +19,6 @@ struct bpf_raw_tracepoint_args {
     __u64 args[0];
 };
 
-#if defined(__TARGET_ARCH_x86)
-struct pt_regs {
-    unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags,
-        rsp, ss;
-};
-#elif defined(__TARGET_ARCH_arm64)
-struct user_pt_regs {
-    __u64 regs[31], sp, pc, pstate;
-};
-struct pt_regs {
-    struct user_pt_regs user_regs;
-};
-#endif
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct ns_common___seen {

@@ -19,6 +19,7 @@ COMMANDS = (
     Row("read", "wirepath.cli.read", "Read capture files: print, filter, merge, convert, follow."),
     Row("info", "wirepath.cli.info", "Say what is in capture files."),
     Row("trace", "wirepath.cli.trace", "Follow packets through the kernel, function by function, to their end."),
+    Row("copies", "wirepath.cli.copies", "Count the CPU's copies of a packet, function by function, for each engine."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
     Row("nic", "wirepath.cli.nic", "Say everything that decides how a NIC receives, and which engine to use."),
 )
