@@ -17,4 +17,5 @@ NB_MODULE(_core, m) {
     bind_trace(m);
     bind_nic(m);
     bind_trace_packets(m);
+    bind_drops(m);
 }
