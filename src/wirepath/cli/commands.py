@@ -22,4 +22,5 @@ COMMANDS = (
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
     Row("nic", "wirepath.cli.nic", "Say everything that decides how a NIC receives, and which engine to use."),
     Row("path", "wirepath.cli.path", "Show the stages that a packet passes from the wire to the application."),
+    Row("drops", "wirepath.cli.drops", "Say where packets are lost, stage by stage, and what helps."),
 )
