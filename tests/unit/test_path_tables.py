@@ -72,6 +72,14 @@ def test_queues_are_added_up_and_known_names_have_a_meaning() -> None:
     assert found == {("driver.queue", "rx_queue_#_drops"): 5, ("xdp.dropped", "rx_queue_#_xdp_drops"): 4}
 
 
+def test_drops_of_virtio_without_those_of_xdp() -> None:
+    told = {"rx_drops": 7, "rx_xdp_drops": 5, "rx0_drops": 7, "rx0_xdp_drops": 5}
+    found = {c.name: (c.kind, c.value) for c in driver_losses("eth0", "virtio_net", told)}
+    assert found["rx_drops - rx_xdp_drops"] == ("driver.queue", 2)
+    assert found["rx_xdp_drops"] == ("xdp.dropped", 5)
+    assert lost_by((kind, value or 0) for kind, value in found.values()) == 7
+
+
 def test_counters_of_unknown_drivers() -> None:
     told = {"rx_frobnicator_overflow": 1, "rx_packets": 2, "tx_dropped": 3, "rx_missed_errors": 4, "rx_xdp_drops": 5}
     found = {c.name: c.kind for c in driver_losses("eth0", "frob", told)}

@@ -82,6 +82,13 @@ _KNOWN = tuple(
         ("r8169", "rx_missed", "nic.missed"),
     )
 )
+# What virtio_net counts as an XDP drop it counts as a drop, too.
+_INCLUDING = {
+    "virtio_net": (
+        (("driver.queue", "rx_drops"), ("xdp.dropped", "rx_xdp_drops")),
+        (("driver.queue", "rx_queue_#_drops"), ("xdp.dropped", "rx_queue_#_xdp_drops")),
+    )
+}
 # Anything else that sounds like a loss on receiving.
 _SOUNDS = re.compile(
     r"drop|discard|miss|no_?buf|no_dma|fifo|overrun|overflow|alloc.*fail|fail.*alloc|crc|out_of_buf", re.IGNORECASE
@@ -130,6 +137,9 @@ def driver_losses(name: str, driver: str, told: Mapping[str, int]) -> Iterator[C
         if kind is not None and field.strip() not in _STATS64:
             key = kind, _EACH.sub("#", field.strip())
             sums[key] = sums.get(key, 0) + value
+    for whole, part in _INCLUDING.get(driver, ()):
+        if whole in sums and part in sums:
+            sums[whole[0], f"{whole[1]} - {part[1]}"] = max(0, sums.pop(whole) - sums[part])
     for (kind, field), value in sums.items():
         yield Counter(kind, field, name, value, f"ethtool -S {name}")
 
