@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from wirepath.bench.lab import Lab, Wire
+from wirepath.bench.lab import RIGHT_ADDRESS, Lab, Wire
 from wirepath.bench.namespace import privileged
 from wirepath.bench.nic_wire import MTU, NicWire, NotPossibleError
 
@@ -61,6 +63,23 @@ def wire(request: pytest.FixtureRequest, nics: NicWire | None) -> Iterator[Wire 
     except NotPossibleError as error:
         pytest.skip(f"cannot run here: {error}")
     yield nics
+
+
+@pytest.fixture
+def host(wire: Wire) -> Iterator[Wire]:
+    """The wire, whose far end has an address. What a test adds there is taken back: a NIC outlives it."""
+    wire.far.add_address(RIGHT_ADDRESS, 24)
+    yield wire
+    with wire.far.namespace.entered():
+        for undo in (
+            f"ip address flush dev {wire.far.name}",
+            f"tc qdisc del dev {wire.far.name} clsact",
+            "nft flush ruleset",
+            "iptables-legacy -F",
+            "ip link del br0",
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                subprocess.run(undo.split(), check=False, capture_output=True)
 
 
 @pytest.fixture

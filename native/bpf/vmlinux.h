@@ -16,6 +16,7 @@ typedef __u32 __be32;
 typedef __u32 __wsum;
 
 enum bpf_map_type {
+    BPF_MAP_TYPE_PERCPU_HASH = 5,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_XSKMAP = 17,
@@ -23,6 +24,13 @@ enum bpf_map_type {
 
 enum {
     BPF_ANY = 0,
+    BPF_NOEXIST = 1,
+};
+
+enum tpacket_versions {
+    TPACKET_V1,
+    TPACKET_V2,
+    TPACKET_V3,
 };
 
 enum xdp_action {
@@ -83,10 +91,12 @@ struct napi_struct {
 
 struct sk_buff {
     struct net_device* dev;
+    struct sock* sk;
     unsigned char *head, *data;
     unsigned int len, data_len;
     __u16 mac_header;
     int skb_iif;
+    __be16 protocol;
     __be16 vlan_proto;
     __u16 vlan_tci;
     __u32 vlan_all; /* 6.3 on: vlan_proto and vlan_tci in one word */
@@ -101,13 +111,112 @@ struct xdp_buff {
     void *data, *data_end;
 };
 
+typedef struct {
+    int counter;
+} atomic_t;
+
+struct in6_addr {
+    __u8 in6_u[16];
+};
+
 struct sock_common {
+    __be32 skc_daddr;
+    __be32 skc_rcv_saddr;
+    __be16 skc_dport;
+    __u16 skc_num;
     unsigned short skc_family;
+    volatile unsigned char skc_state;
+    int skc_bound_dev_if;
     possible_net_t skc_net;
+    struct in6_addr skc_v6_daddr;
+    struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sk_buff_head {
+    __u32 qlen;
 };
 
 struct sock {
     struct sock_common __sk_common;
+    struct sk_buff_head sk_receive_queue;
+    atomic_t sk_drops;
+    struct {
+        atomic_t rmem_alloc;
+    } sk_backlog;
+    int sk_rcvbuf;
+    unsigned int sk_ll_usec;
+    struct sk_filter* sk_filter;
+    __u16 sk_protocol;
+    __u16 sk_type;
+    struct numa_drop_counters* sk_drop_counters; /* 6.18 on: what a UDP, raw or packet socket dropped, in two halves */
+};
+
+struct numa_drop_counters {
+    atomic_t drops0;
+    atomic_t drops1;
+};
+
+struct packet_fanout {
+    unsigned int num_members;
+    __u16 id;
+    __u8 type;
+};
+
+struct tpacket_kbdq_core {
+    int kblk_size;
+    unsigned int knum_blocks;
+};
+
+struct packet_ring_buffer {
+    void* pg_vec;
+    unsigned int frame_size;
+    unsigned int frame_max;
+    unsigned int pg_vec_pages;
+    unsigned int pg_vec_len;
+    struct tpacket_kbdq_core prb_bdqc;
+};
+
+struct packet_sock {
+    struct sock sk;
+    struct packet_fanout* fanout;
+    struct packet_ring_buffer rx_ring;
+    int ifindex;
+    __be16 num;
+    enum tpacket_versions tp_version;
+    atomic_t tp_drops;
+};
+
+struct xsk_queue {
+    __u32 nentries;
+    __u64 invalid_descs;
+    __u64 queue_empty_descs;
+};
+
+struct xsk_buff_pool {
+    struct xsk_queue* fq;
+};
+
+struct xdp_sock {
+    struct sock sk;
+    struct xsk_queue* rx;
+    struct net_device* dev;
+    struct xsk_buff_pool* pool;
+    __u16 queue_id;
+    _Bool zc;
+    __u64 rx_dropped;
+    __u64 rx_queue_full;
+};
+
+struct inode {
+    unsigned long i_ino;
+};
+
+struct file {
+    struct inode* f_inode;
+};
+
+struct socket {
+    struct sock* sk;
 };
 
 struct iov_iter {
@@ -120,6 +229,21 @@ struct msghdr {
 
 struct task_struct {
     int pid;
+    int tgid;
+    char comm[16];
+};
+
+struct seq_file {};
+
+struct bpf_iter_meta {
+    struct seq_file* seq;
+};
+
+struct bpf_iter__task_file {
+    struct bpf_iter_meta* meta;
+    struct task_struct* task;
+    __u32 fd;
+    struct file* file;
 };
 
 #pragma clang attribute pop

@@ -32,6 +32,7 @@ void bind_trace(nb::module_& m);
 void bind_nic(nb::module_& m);
 void bind_trace_packets(nb::module_& m);
 void bind_trace_copies(nb::module_& m);
+void bind_drops(nb::module_& m);
 
 // What a file or a driver says, in whatever encoding: what is not UTF-8 becomes U+FFFD. Throws python_error.
 nb::str text_of(const std::string& text);

@@ -18,4 +18,5 @@ NB_MODULE(_core, m) {
     bind_nic(m);
     bind_trace_packets(m);
     bind_trace_copies(m);
+    bind_drops(m);
 }

@@ -439,3 +439,39 @@ class CopyCounts(TypedDict):
 
 def copy_hooks() -> list[tuple[str, str, str, str]]:
     """(name, role, attributed by, meaning) of each row of native/trace/copies/hooks.def."""
+
+class DropReasons:
+    """Counts what the kernel throws away, from its making to its stop.
+
+    Raises:
+        NoPermissionError: without CAP_BPF and CAP_PERFMON.
+        UnsupportedError: this kernel has no drop reasons, or no type information.
+    """
+
+    def __init__(self) -> None: ...
+    def drops(self) -> list[tuple[int, int, int, int, int, int]]:
+        """(location, reason, netns, ifindex, ethertype, packets); 0: the packet no longer said."""
+
+    def xdp_losses(self) -> list[tuple[str, int, int, int, int]]:
+        """(exception, redirect or devmap; action or errno; ifindex; netns; frames)."""
+
+    @property
+    def uncounted(self) -> int:
+        """Losses for whose kind the tables had no room."""
+
+    def stop(self) -> None: ...
+
+class SocketTable:
+    """Every socket that a process has open, in every network namespace.
+
+    Raises:
+        NoPermissionError: without CAP_BPF and CAP_PERFMON.
+        UnsupportedError: this kernel has no iterators over files, or no type information.
+    """
+
+    def __init__(self) -> None: ...
+    def read(self) -> list[dict[str, Any]]:
+        """A row for each descriptor: the fields of ``socket_record`` in native/trace/drops/records.h."""
+
+def drop_reason_names() -> dict[int, str]:
+    """Of enum skb_drop_reason in the running kernel, without the prefix."""

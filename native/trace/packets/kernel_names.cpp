@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace/packets/kernel_names.hpp"
 
-#include <bpf/btf.h>
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 
 #include "linux/bpf.hpp"
+#include "trace/btf.hpp"
 
 namespace wirepath::trace {
 namespace {
@@ -16,11 +14,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* btf_directory = "/sys/kernel/btf";
 constexpr unsigned traceable_arguments = 5; // those that are in registers, and that our programs know
-
-struct FreeBtf {
-    void operator()(btf* types) const noexcept { btf__free(types); }
-};
-using Btf = std::unique_ptr<btf, FreeBtf>;
 
 // 0: none.
 unsigned skb_argument(const btf* types, const btf_type* prototype) {
@@ -55,22 +48,6 @@ void collect_functions(const btf* types, std::uint32_t first, bool of_core, Kern
     }
 }
 
-std::map<std::uint32_t, std::string> values_of(const btf* types, const char* name, std::string_view prefix) {
-    std::map<std::uint32_t, std::string> result;
-    const int id = btf__find_by_name_kind(types, name, BTF_KIND_ENUM);
-    if (id < 0)
-        return result;
-    const btf_type* type = btf__type_by_id(types, static_cast<std::uint32_t>(id));
-    const struct btf_enum* values = ::btf_enum(type);
-    for (unsigned i = 0; i < btf_vlen(type); ++i) {
-        std::string_view value = btf__name_by_offset(types, values[i].name_off);
-        if (value.starts_with(prefix))
-            value.remove_prefix(prefix.size());
-        result.emplace(static_cast<std::uint32_t>(values[i].val), value);
-    }
-    return result;
-}
-
 void collect_modules(const btf* core, KernelTypes& into) {
     std::error_code none;
     for (const fs::directory_entry& entry : fs::directory_iterator(btf_directory, none)) {
@@ -86,11 +63,7 @@ void collect_modules(const btf* core, KernelTypes& into) {
 
 KernelTypes read_kernel_types() {
     const QuietLibbpf quiet;
-    const Btf types(btf__load_vmlinux_btf());
-    if (!types)
-        throw Error(Code::unsupported, "reading the kernel's type information", errno,
-                    "To follow packets the kernel must have been built with it (CONFIG_DEBUG_INFO_BTF): "
-                    "/sys/kernel/btf/vmlinux is missing");
+    const Btf types = kernel_btf("To follow packets");
     KernelTypes result;
     collect_functions(types.get(), 1, true, result);
     result.drop_reasons = values_of(types.get(), "skb_drop_reason", "SKB_DROP_REASON_");

@@ -22,4 +22,6 @@ COMMANDS = (
     Row("copies", "wirepath.cli.copies", "Count the CPU's copies of a packet, function by function, for each engine."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
     Row("nic", "wirepath.cli.nic", "Say everything that decides how a NIC receives, and which engine to use."),
+    Row("path", "wirepath.cli.path", "Show the stages that a packet passes from the wire to the application."),
+    Row("drops", "wirepath.cli.drops", "Say where packets are lost, stage by stage, and what helps."),
 )
