@@ -82,10 +82,12 @@ Socket::Socket(const Device& device, std::uint32_t queue, bool native, Umem& ume
     register_umem(umem, settings);
     map_rings(settings);
     set_busy_polling(settings);
-    bind(device, queue, native, settings);
+    // Before binding: a driver with zero-copy gives its NIC frames as it is bound, and if there are none waits to be
+    // woken.
     for (std::uint32_t frame = 0; frame < umem.frames(); ++frame)
         fill_.push(std::uint64_t{frame} * umem.frame_size());
     fill_.submit();
+    bind(device, queue, native, settings);
 }
 
 void Socket::register_umem(Umem& umem, const Settings& settings) {
