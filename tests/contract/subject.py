@@ -135,10 +135,11 @@ class Live:
 
     def _wait_for(self, before: Sent, count: int) -> None:
         until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
+        while True:
             sent = self.wire.sent() - before
             if sent.delivered + sent.dropped_link + sent.dropped_backlog + sent.dropped_nic >= count:
                 return
+            assert time.monotonic() < until, f"of {count} frames neither came nor were dropped all: {sent}"
             time.sleep(0.01)
 
     def close(self) -> None:
