@@ -210,6 +210,7 @@ def test_reopen(live: Live) -> None:
     """Each capture gets what was sent while it was open."""
     for turn in range(10):
         live.sender.send([frame(10_000 + turn)])
+        live.wire.flush()
         with live.running([frame(turn * 10 + number) for number in range(10)]) as capture:
             assert [row.number for row in collect(capture, 10)] == [turn * 10 + number for number in range(10)]
             assert capture.stats().received == 10
