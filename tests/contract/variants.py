@@ -97,6 +97,8 @@ def wanting_for_jumbo(variant: Variant, driver: str) -> str | None:
         return "QEMU's vmxnet3 spoils packets in several buffers: its driver counts them as errors"
     if variant.engine != "af_xdp":
         return None
+    if variant.mode == "zero_copy":
+        return f"the driver {driver} has no zero-copy for packets in fragments"
     if variant.options["xdp_mode"] == "native" and driver in _FRAGMENTS:
         return _wanting("XDP for packets in fragments", driver, _FRAGMENTS[driver])
     return _wanting("AF_XDP for packets in fragments", driver, _FRAGMENTS_OF_AF_XDP)
