@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from wirepath.bench.frames import SMALLEST, Sender, number_of
 from wirepath.bench.lab import Sent, Wire
 from wirepath.bench.nic_wire import NicWire
 
+Scaled = Callable[[int, int], int]  # (how many, at least so many): the fixture `scaled`
 PATIENCE_S = 20.0  # for what should take milliseconds, on a machine that is busy with something else
 
 
