@@ -14,4 +14,10 @@ inline constexpr std::uint32_t xdp_pkt_contd = 1 << 0;
 // <linux/bpf.h>, Linux 6.3: a program for one device, that may ask its driver for a packet's metadata.
 inline constexpr std::uint32_t bpf_f_xdp_dev_bound_only = 1U << 6;
 
+// <linux/netdev.h>, Linux 6.3, the metadata features 6.8.
+inline constexpr std::uint8_t netdev_cmd_dev_get = 1;
+inline constexpr std::uint16_t netdev_a_dev_ifindex = 1;
+inline constexpr std::uint16_t netdev_a_dev_xdp_rx_metadata_features = 5;
+inline constexpr std::uint64_t netdev_xdp_rx_metadata_vlan_tag = 1 << 2;
+
 } // namespace wirepath::uapi

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.subject import Live, Recorded, Subject
-from contract.variants import Variant, no_native_xdp, unusable, variants
+from contract.variants import Variant, unusable, variants, wanting
 
 _EXPECTED = Path(__file__).with_name("expected_skips")
 _table: dict[tuple[str, str], str] = {}  # (case, column) → what became of it
@@ -39,7 +39,8 @@ def _kinds(names: list[str]) -> tuple[bool, bool]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for_live, for_files = _kinds(metafunc.fixturenames)
     if for_live or for_files:
-        columns = [variant for variant in variants() if (for_files if variant.file else for_live)]
+        over_nics = metafunc.config.getoption("--nic-pair") is not None
+        columns = [variant for variant in variants(over_nics=over_nics) if (for_files if variant.file else for_live)]
         metafunc.parametrize("variant", columns, ids=lambda variant: variant.name.replace(" ", "-"))
 
 
@@ -53,7 +54,7 @@ def live(variant: Variant, reasons: dict[str, str], request: pytest.FixtureReque
     if variant.name in reasons:
         pytest.skip(f"cannot run here: {reasons[variant.name]}")
     wire = request.getfixturevalue("wire")
-    if reason := no_native_xdp(variant, wire.driver):
+    if reason := wanting(variant, wire.driver):
         pytest.skip(f"cannot run here: {reason}")
     subject = Live(variant, wire)
     yield subject

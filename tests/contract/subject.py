@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from wirepath.bench.frames import SMALLEST, Sender, number_of
 from wirepath.bench.lab import Sent, Wire
 from wirepath.bench.nic_wire import NicWire
 
+Scaled = Callable[[int, int], int]  # (how many, at least so many): the fixture `scaled`
 PATIENCE_S = 20.0  # for what should take milliseconds, on a machine that is busy with something else
 
 
@@ -135,10 +136,11 @@ class Live:
 
     def _wait_for(self, before: Sent, count: int) -> None:
         until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
+        while True:
             sent = self.wire.sent() - before
             if sent.delivered + sent.dropped_link + sent.dropped_backlog + sent.dropped_nic >= count:
                 return
+            assert time.monotonic() < until, f"of {count} frames neither came nor were dropped all: {sent}"
             time.sleep(0.01)
 
     def close(self) -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 import wirepath as wp
-from contract.subject import PATIENCE_S, Live, collect, drain
+from contract.subject import PATIENCE_S, Live, Scaled, collect, drain
 from wirepath.bench.accounts import account
 from wirepath.bench.frames import Sender, frame
-
-Scaled = Callable[[int, int], int]
 
 
 def test_overflow(live: Live, scaled: Scaled) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import itertools
 import random
+import struct
 import time
 
 import pytest
 
 import wirepath as wp
-from contract.subject import Live, Recorded, Subject, collect, drain, need_tags_in_metadata
+from contract.subject import Live, Recorded, Scaled, Subject, collect, drain, need_tags_in_metadata
+from contract.variants import tag_as_told, wanting_for_jumbo, wanting_for_timestamps
 from wirepath.bench.frames import Sender, frame
 from wirepath.bench.lab import JUMBO_MTU
 
@@ -18,8 +20,9 @@ VLAN, SERVICE_VLAN = 0x8100, 0x88A8
 INBOUND, OUTBOUND = 1 << 0, 1 << 1  # core/packet.hpp
 
 
-def test_order(subject: Subject) -> None:
-    frames = [frame(number) for number in range(4000)]
+def test_order(subject: Subject, scaled: Scaled) -> None:
+    # Where sending is slow, each block of a ring holds what came within its timeout, and the ring is full early.
+    frames = [frame(number) for number in range(scaled(4000, 1000))]
     with subject.running(frames) as capture:
         assert [row.number for row in collect(capture, len(frames))] == list(range(len(frames)))
 
@@ -49,6 +52,8 @@ def test_snaplen(subject: Subject, snaplen: int) -> None:
 
 @pytest.mark.wire(mtu=JUMBO_MTU)
 def test_jumbo(subject: Subject) -> None:
+    if isinstance(subject, Live) and (reason := wanting_for_jumbo(subject.variant, subject.wire.driver)):
+        pytest.skip(f"cannot run here: {reason}")
     frames = [frame(number, size) for number, size in enumerate((1514, 1515, 4096, 9014, 64, 9014))]
     with subject.running(frames) as capture:
         rows = collect(capture, len(frames))
@@ -76,14 +81,20 @@ def test_vlan_in_bytes(subject: Subject) -> None:
 def test_vlan_in_metadata(live: Live) -> None:
     """The tag is out of the bytes before the interface gets the frame, as with a NIC that does VLAN offload."""
     frames = [frame(0, tags=((VLAN, 0x2064),)), frame(1), frame(2, tags=((SERVICE_VLAN, 7), (VLAN, 100)))]
+    told = [tag_as_told(live.wire.driver, VLAN, 0x2064), None, tag_as_told(live.wire.driver, SERVICE_VLAN, 7)]
     with live.running(frames) as capture:
         need_tags_in_metadata(capture)
         rows = collect(capture, len(frames))
-    assert [row.wire_bytes for row in rows] == frames
+    assert [row.wire_bytes for row in rows] == [
+        data if tag is None else data[:12] + struct.pack(">HH", *tag) + data[16:]
+        for data, tag in zip(frames, told, strict=True)
+    ]
 
 
 def test_timestamps(live: Live) -> None:
     """Host clock, in ns: none before the frame was sent or after it was received, and none before the one before."""
+    if reason := wanting_for_timestamps(live.variant, live.wire.driver):
+        pytest.skip(f"cannot run here: {reason}")
     slack = 20_000_000  # a clock read elsewhere and converted
     before = time.time_ns()
     with live.running([frame(number) for number in range(300)]) as capture:

@@ -178,6 +178,8 @@ def test_interface_deleted(live: Live) -> None:
 
 def test_interface_renamed(live: Live) -> None:
     """Same interface, other name: the capture goes on."""
+    if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 2):
+        pytest.skip("cannot run here: before Linux 6.2 only interfaces that are down can be renamed")
     with live.open() as capture:
         live.wire.far.set(ifname="mon9")
         live.sender.send([frame(1), frame(2)])
@@ -210,6 +212,7 @@ def test_reopen(live: Live) -> None:
     """Each capture gets what was sent while it was open."""
     for turn in range(10):
         live.sender.send([frame(10_000 + turn)])
+        live.wire.flush()
         with live.running([frame(turn * 10 + number) for number in range(10)]) as capture:
             assert [row.number for row in collect(capture, 10)] == [turn * 10 + number for number in range(10)]
             assert capture.stats().received == 10

@@ -38,38 +38,84 @@ _KNOWN = {
     "pcap": [Variant("pcap", "pcap", small={"buffer_size": "1M"}, says_direction=False)],
     "tpacket_v3": [Variant("tpacket_v3", "tpacket_v3", small={"block_nr": 2}, workers={"fanout": 4})],
     "af_xdp": [
-        Variant("af_xdp native", "af_xdp", {"xdp_mode": "native"}, **_AF_XDP, mode="native"),
+        Variant("af_xdp native", "af_xdp", {"xdp_mode": "native", "mode": "copy"}, **_AF_XDP, mode="copy, native"),
         Variant("af_xdp generic", "af_xdp", {"xdp_mode": "generic"}, **_AF_XDP, mode="generic"),
     ],
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }
 
 
-def variants() -> list[Variant]:
+# Of real drivers only: a column of its own over NICs.
+_ZERO_COPY_COLUMN = Variant(
+    "af_xdp zero_copy", "af_xdp", {"xdp_mode": "native", "mode": "zero_copy"}, **_AF_XDP, mode="zero_copy"
+)
+
+
+def variants(*, over_nics: bool = False) -> list[Variant]:
     """Every column, usable here or not."""
-    return [
+    columns = [
         replace(variant, file=engine.target == "file")
         for engine in wp.engines()
         for variant in _KNOWN.get(engine.name, [Variant(engine.name, engine.name)])
     ]
+    return columns + ([_ZERO_COPY_COLUMN] if over_nics else [])
 
 
 def unusable() -> dict[str, str]:
     """Why an engine cannot run here, by the names of its columns."""
     reasons = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
-    return {variant.name: reasons[variant.engine] for variant in variants() if variant.engine in reasons}
+    return {variant.name: reasons[variant.engine] for variant in variants(over_nics=True) if variant.engine in reasons}
 
 
-# A list, and not what an attempt says: then a driver that has it and refuses would go unnoticed.
-_NATIVE_XDP_SINCE = {"e1000": None, "e1000e": None, "vmxnet3": (6, 6)}
+# Lists, and not what an attempt says: then a driver that can and refuses would go unnoticed. (6, 14): since Linux 6.14.
+_NEVER = (99, 0)
+_NATIVE_XDP = {"e1000": _NEVER, "e1000e": _NEVER, "vmxnet3": (6, 6)}
+_ZERO_COPY = {"igb": (6, 14), "virtio_net": (7, 3)}
+_FRAGMENTS = {"igb": _NEVER}
+_FRAGMENTS_OF_AF_XDP = (6, 6)
 
 
-def no_native_xdp(variant: Variant, driver: str) -> str | None:
-    """Why this driver, in this kernel, cannot run the column; None if it can."""
-    since = _NATIVE_XDP_SINCE.get(driver, (0, 0))
-    if variant.options.get("xdp_mode") != "native":
-        return None
-    if since is None:
-        return f"the driver {driver} has no native XDP"
+def _wanting(what: str, driver: str, since: tuple[int, int]) -> str | None:
     running = tuple(int(number) for number in os.uname().release.split(".")[:2])
-    return None if running >= since else f"the driver {driver} has native XDP since Linux {since[0]}.{since[1]}"
+    if running >= since:
+        return None
+    return f"the driver {driver} has no {what}" + (f" before Linux {since[0]}.{since[1]}" if since != _NEVER else "")
+
+
+def wanting(variant: Variant, driver: str) -> str | None:
+    """Why the column cannot be over this driver in this kernel; None if it can."""
+    if variant.options.get("mode") == "zero_copy":
+        return _wanting("zero-copy", driver, _ZERO_COPY.get(driver, _NEVER))
+    if variant.options.get("xdp_mode") == "native":
+        return _wanting("native XDP", driver, _NATIVE_XDP.get(driver, (0, 0)))
+    return None
+
+
+def wanting_for_jumbo(variant: Variant, driver: str) -> str | None:
+    """Why packets larger than a page cannot be captured so; None if they can."""
+    if driver == "vmxnet3":
+        return "QEMU's vmxnet3 spoils packets in several buffers: its driver counts them as errors"
+    if variant.engine != "af_xdp":
+        return None
+    if variant.mode == "zero_copy":
+        return f"the driver {driver} has no zero-copy for packets in fragments"
+    if variant.options["xdp_mode"] == "native" and driver in _FRAGMENTS:
+        return _wanting("XDP for packets in fragments", driver, _FRAGMENTS[driver])
+    return _wanting("AF_XDP for packets in fragments", driver, _FRAGMENTS_OF_AF_XDP)
+
+
+_NO_ROOM_FOR_METADATA = ("vmxnet3",)
+
+
+def wanting_for_timestamps(variant: Variant, driver: str) -> str | None:
+    """Why packets have no time of their own; None if they have."""
+    if variant.options.get("xdp_mode") == "native" and driver in _NO_ROOM_FOR_METADATA:
+        return f"the driver {driver} leaves an XDP program no room for the time"
+    return None
+
+
+def tag_as_told(driver: str, tpid: int, tci: int) -> tuple[int, int]:
+    """The VLAN tag that a NIC took out of the bytes, as its driver tells it to everybody."""
+    if driver == "e1000":
+        return tpid, tci & 0xFFF  # without the priority
+    return (0x8100, tci) if driver == "vmxnet3" else (tpid, tci)

@@ -13,6 +13,7 @@
 
 #include "core/error.hpp"
 #include "linux/bpf.hpp"
+#include "linux/netdev_family.hpp"
 #include "linux/uapi_newer.hpp"
 
 namespace wirepath::af_xdp {
@@ -111,6 +112,17 @@ Error cannot_attach(const Device& device, bool native, int err) {
     return Error::from_errno(doing, err);
 }
 
+// A program that asks the driver for tags loads for every device that can have XDP; most drivers then tell none.
+bool driver_tells_tags(const Device& device) {
+    return (xdp_rx_metadata(device.ifindex).value_or(0) & uapi::netdev_xdp_rx_metadata_vlan_tag) != 0;
+}
+
+TagSource best_source(const Device& device, bool native) {
+    if (!native)
+        return TagSource::tracepoint;
+    return driver_tells_tags(device) ? TagSource::driver : TagSource::nowhere;
+}
+
 std::string_view in_words(TagSource tags) {
     switch (tags) {
     case TagSource::driver:
@@ -148,7 +160,7 @@ void Program::attach(const Device& device, const Settings& settings, bool native
     const Skeleton skeleton =
         load_with_best_tags({static_cast<std::uint32_t>(device.ifindex), device.queues, settings.xdp_timestamps,
                              settings.fragments != Fragments::off, TagSource::nowhere},
-                            {native ? TagSource::driver : TagSource::tracepoint, TagSource::nowhere}, tags);
+                            {best_source(device, native), TagSource::nowhere}, tags);
     const bpf_program* take = program_of(*skeleton, tags);
     if (tags == TagSource::tracepoint) {
         tag_link_ = Fd(bpf_link_create(bpf_program__fd(skeleton->progs.note_tag), 0, BPF_TRACE_RAW_TP, nullptr));

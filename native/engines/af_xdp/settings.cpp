@@ -110,11 +110,14 @@ std::uint32_t ring_size_for(std::size_t queues) {
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(std::bit_floor(32768 / queues), 2048, 16384));
 }
 
-std::uint32_t frame_size_of(const Options& options, std::uint32_t headroom, const Device& device) {
+std::uint32_t frame_size_of(const Options& options, std::uint32_t headroom, const Device& device, bool zero_copy) {
     const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
     const std::int64_t given = options.integer("frame_size");
-    if (given == 0)
-        return device.longest_packet() + Settings::kernel_headroom + headroom <= 2048 ? 2048 : page;
+    if (given == 0) {
+        const std::uint32_t room = 2048 - Settings::kernel_headroom - headroom;
+        const bool enough = device.longest_packet() <= (zero_copy ? device.usable_by_nic(room) : room);
+        return enough ? 2048 : page;
+    }
     if (given < 2048 || given > page || !std::has_single_bit(static_cast<std::uint64_t>(given)))
         refuse("frame_size", std::to_string(given),
                "The kernel takes powers of two from 2048 to " + std::to_string(page));
@@ -136,7 +139,7 @@ Settings::Settings(const OpenRequest& request, const Device& device) {
         refuse("ring_size", std::to_string(ring_size), "The kernel takes powers of two");
     frames = options.has("frames") ? bounded(options, "frames", 64, 1 << 22) : ring_size + ring_size / 2;
     headroom = bounded(options, "headroom", 0, 1024);
-    frame_size = frame_size_of(options, headroom, device);
+    frame_size = frame_size_of(options, headroom, device, mode != Mode::copy && xdp_mode != XdpMode::generic);
     batch = bounded(options, "batch", 1, 1 << 20);
     need_wakeup = options.flag("need_wakeup");
     huge_pages = options.flag("huge_pages");

@@ -42,7 +42,13 @@ std::vector<std::uint16_t> attempts(const Device& device, bool native, const Set
         if (settings.fragments != Fragments::on && one_frame)
             flags.push_back(mode);
     };
-    if (settings.mode != Mode::copy && native)
+    const std::uint32_t room = settings.frame_room(), usable = device.usable_by_nic(room);
+    const bool torn = usable < room && device.longest_packet() > usable;
+    if (settings.mode == Mode::zero_copy && torn)
+        throw Error(Code::unsupported, "capturing from " + device.name + " with zero-copy", 0,
+                    device.the_driver() + " would use " + std::to_string(usable) +
+                        " bytes of a frame, and tear longer packets apart: choose frame_size=4096, or lower the MTU");
+    if (settings.mode != Mode::copy && native && !torn)
         add(XDP_ZEROCOPY);
     if (settings.mode != Mode::zero_copy)
         add(XDP_COPY);
@@ -82,10 +88,12 @@ Socket::Socket(const Device& device, std::uint32_t queue, bool native, Umem& ume
     register_umem(umem, settings);
     map_rings(settings);
     set_busy_polling(settings);
-    bind(device, queue, native, settings);
+    // Before binding: a driver with zero-copy gives its NIC frames as it is bound, and if there are none waits to be
+    // woken.
     for (std::uint32_t frame = 0; frame < umem.frames(); ++frame)
         fill_.push(std::uint64_t{frame} * umem.frame_size());
     fill_.submit();
+    bind(device, queue, native, settings);
 }
 
 void Socket::register_umem(Umem& umem, const Settings& settings) {

@@ -79,6 +79,9 @@ class Wire:
     def settle(self) -> None:
         """Until what is sent arrives. A veth's two ends are always ready."""
 
+    def flush(self) -> None:
+        """Until nothing is underway, nor what nobody counts. A veth's frames are there when they are sent."""
+
     def unplug(self) -> None:
         """The far interface goes, as if somebody pulled it out."""
         self.near.delete()

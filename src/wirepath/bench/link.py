@@ -9,22 +9,23 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from wirepath.bench.namespace import Namespace
 
-_SIOCGIFFLAGS, _SIOCETHTOOL = 0x8913, 0x8946
-_IFF_RUNNING = 0x40
+_SIOCETHTOOL = 0x8946
+_UP_AND_JOINED = 0x40 | 0x10000  # IFF_RUNNING, which may lag by a second, and IFF_LOWER_UP
 # linux/ethtool.h: the commands that set one offload each
 _SET_OFFLOAD = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
 _GET_GRO, _GET_FLAGS, _SET_FLAGS = 0x2B, 0x25, 0x26
-_GET_DRIVER, _GET_LINK, _GET_STATISTICS, _GET_CHANNELS = 0x03, 0x0A, 0x1D, 0x3C
+_GET_DRIVER, _GET_STATISTICS, _GET_CHANNELS = 0x03, 0x1D, 0x3C
 _DRIVER_BYTES, _AT_DRIVER, _AT_STATISTICS = 196, 4, 180  # struct ethtool_drvinfo
 _FLAGS = {"txvlan": 1 << 7, "rxvlan": 1 << 8, "lro": 1 << 15}
-# linux/rtnetlink.h and linux/if_link.h: the message that asks for counters, and the order of struct rtnl_link_stats64
-_RTM_NEWSTATS, _RTM_GETSTATS, _NLM_F_REQUEST, _LINK_64 = 92, 94, 1, 1
-_COUNTERS, _RX_FIFO, _RX_MISSED = 23, 14, 15
+# linux/netlink.h, linux/rtnetlink.h, linux/if_link.h; the places are those in struct rtnl_link_stats64
+_NLM_F_REQUEST, _NLMSG_ERROR, _RTM_GETLINK, _RTM_GETSTATS, _LINK_64 = 1, 2, 18, 94, 1
+_RX_FIFO, _RX_MISSED = 14, 15
 _XDP_NATIVE, _XDP_MULTIPLE = 1, 4  # linux/if_link.h, XDP_ATTACHED_DRV and _MULTI
 
 
@@ -134,12 +135,9 @@ class Link:
 
     def carries(self) -> bool:
         """Whether it has a carrier, and the kernel has taken note of it."""
-        return bool(self._ethtool(_GET_LINK, 0)) and bool(self._flags() & _IFF_RUNNING)
-
-    def _flags(self) -> int:
-        request = struct.pack("16s24x", os.fsencode(self.name))
-        with self.namespace.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            return int(struct.unpack_from("H", fcntl.ioctl(control, _SIOCGIFFLAGS, request), 16)[0])
+        answer = _ask(self, _RTM_GETLINK, lambda index: struct.pack("BxHiII", socket.AF_UNSPEC, 0, index, 0, 0))
+        (flags,) = struct.unpack_from("I", answer, 16 + 8)
+        return bool(flags & _UP_AND_JOINED == _UP_AND_JOINED)
 
     def has_xdp(self) -> bool:
         """Whether an XDP program is attached."""
@@ -160,7 +158,9 @@ class Link:
 
     def counters(self) -> LinkCounters:
         """Reads what it has counted."""
-        stats = _link_stats(self)
+        request = struct.Struct("BxHII")
+        answer = _ask(self, _RTM_GETSTATS, lambda index: request.pack(socket.AF_UNSPEC, 0, index, _LINK_64))
+        stats = struct.unpack_from(f"{_RX_MISSED + 1}Q", answer, 16 + request.size + 4)
         return LinkCounters(stats[0], stats[1], stats[6], stats[7], stats[_RX_FIFO] + stats[_RX_MISSED])
 
     def refresh_counters(self) -> None:
@@ -187,18 +187,17 @@ class Link:
 
 
 # By hand: this is asked again and again while packets are on their way, and pyroute2 takes thirty times as long.
-def _link_stats(link: Link) -> tuple[int, ...]:
+def _ask(link: Link, what: int, body_for: Callable[[int], bytes]) -> bytes:
     with link.namespace.entered(), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as routes:
         try:
-            index = socket.if_nametoindex(link.name)
+            body = body_for(socket.if_nametoindex(link.name))
         except OSError as error:
             raise LookupError(f"no interface {link.name} in {link.namespace.name}") from error
-        body = struct.pack("BxHII", socket.AF_UNSPEC, 0, index, _LINK_64)
-        routes.send(struct.pack("IHHII", 16 + len(body), _RTM_GETSTATS, _NLM_F_REQUEST, 0, 0) + body)
-        answer = routes.recv(8192)
-    if struct.unpack_from("H", answer, 4)[0] != _RTM_NEWSTATS:
-        raise LookupError(f"no counters of {link.name} in {link.namespace.name}")
-    return struct.unpack_from(f"{_COUNTERS}Q", answer, 16 + 12 + 4)
+        routes.send(struct.pack("IHHII", 16 + len(body), what, _NLM_F_REQUEST, 0, 0) + body)
+        answer = routes.recv(65536)
+    if struct.unpack_from("H", answer, 4)[0] == _NLMSG_ERROR:
+        raise LookupError(f"nothing is known of {link.name} in {link.namespace.name}")
+    return answer
 
 
 def veth(near: Link, far: Link, *, queues: int = 1, mtu: int = 1500) -> None:
