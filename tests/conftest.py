@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -48,6 +49,12 @@ def nics(request: pytest.FixtureRequest) -> Iterator[NicWire | None]:
     made.give_back()
 
 
+def _usual_mtu() -> dict[str, int]:
+    """A veth's is that of jumbo frames, where AF_XDP takes it: since Linux 6.6."""
+    running = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    return {} if running >= (6, 6) else {"mtu": MTU}
+
+
 @pytest.fixture
 def wire(request: pytest.FixtureRequest, nics: NicWire | None) -> Iterator[Wire | NicWire]:
     """Two namespaces and a veth pair, or the NICs of --nic-pair: `near` sends, `far` is captured."""
@@ -55,7 +62,7 @@ def wire(request: pytest.FixtureRequest, nics: NicWire | None) -> Iterator[Wire 
     asked = request.node.get_closest_marker("wire")
     wanted = asked.kwargs if asked else {}
     if nics is None:
-        with Wire(**wanted) as made:
+        with Wire(**_usual_mtu() | wanted) as made:
             yield made
         return
     try:
