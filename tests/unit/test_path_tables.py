@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import wirepath as wp
+from wirepath.figure import Figure
 from wirepath.path import Branch, Fact, Path, Stage
 from wirepath.path.branches import BRANCHES, COPIES
 from wirepath.path.counters import STAGES, TABLE, Counter, lost_by
@@ -15,6 +16,7 @@ from wirepath.path.counters.link import driver_losses
 from wirepath.path.counters.protocol import pairs, snmp6
 from wirepath.path.picture import as_html, as_svg
 from wirepath.path.sockets import printable
+from wirepath.path.text import _legend
 
 
 def counter(kind: str, value: int | None) -> Counter:
@@ -121,3 +123,10 @@ def test_picture_of_hostile_text_is_well_formed() -> None:
     svg = ET.fromstring(as_svg(path))
     assert svg.tag.endswith("svg")
     assert "<b>" not in as_html(path)
+
+
+def test_references_say_where_they_are_from() -> None:
+    elsewhere = Figure(1, "reference", "Linux 6.12, igb, 2026-11-24")
+    legend = list(_legend([elsewhere, elsewhere, Figure(None, "unknown", "nobody looked")]))
+    assert legend[1:] == ["* measured elsewhere: Linux 6.12, igb, 2026-11-24"]
+    assert list(_legend([Figure(None, "unknown", "nobody looked")])) == []

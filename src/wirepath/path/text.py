@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
+from wirepath.figure import Figure
 from wirepath.path.counters import Counter
 from wirepath.path.stage import Branch, Path, Stage
 
@@ -30,8 +31,16 @@ def lines(path: Path, before: Path | None = None, *, width: int = 100, commands:
         yield from _stage(stage, earlier.get(stage.name), width, commands)
     for name, why in path.missing.items():
         yield f"? {name}: {why}"
-    if any(copy.calls.how != "unknown" for stage in path.stages for copy in stage.copies):
-        yield "Copies: measured here, unless marked: ~ inferred, * reference, ? unknown."
+    yield from _legend([copy.calls for stage in path.stages for copy in stage.copies])
+
+
+def _legend(figures: Sequence[Figure]) -> Iterator[str]:
+    """What the marks of copies mean, and where references are from."""
+    if all(figure.how == "unknown" for figure in figures):
+        return
+    yield "Copies: measured here, unless marked: ~ inferred, * reference, ? unknown."
+    for place in dict.fromkeys(figure.detail for figure in figures if figure.how == "reference"):
+        yield f"* measured elsewhere: {place}"
 
 
 def _stage(stage: Stage, before: Stage | None, width: int, commands: bool) -> Iterator[str]:
