@@ -16,9 +16,17 @@ from wirepath.bench.namespace import Namespace
 MTU = 1500  # bytes; what every NIC has room for
 SMALLEST_FRAME = 60  # bytes on Ethernet, without the check sum: senders fill shorter ones up
 _LAZY = ("e1000", "e1000e")  # drivers that read the NIC's counters every other second only, unless ethtool asks
-_ARRIVES_S = {"e1000": 1.2}  # QEMU's holds frames back for a second after its receive control was written
+_ARRIVES_S = {"e1000": 1.2}
 _PATIENCE_S = 20.0  # for a NIC that comes home
 _UNDERWAY = 128  # frames: half of a usual receive ring. What finds it full, an emulator drops without a word.
+
+
+def arrival_s(driver: str) -> float:
+    """In how many seconds what was sent has arrived.
+
+    QEMU's e1000 holds frames back for a second after its receive control was written, as promiscuity does.
+    """
+    return _ARRIVES_S.get(driver, 0.1)
 
 
 class NotPossibleError(Exception):
@@ -81,7 +89,7 @@ class NicWire:
     def flush(self) -> None:
         """Until nothing is underway, nor what nobody counts, since the far NIC is to pass it over."""
         self.settle()
-        time.sleep(_ARRIVES_S.get(self.driver, 0.1))
+        time.sleep(arrival_s(self.driver))
 
     def sent(self) -> Sent:
         """`sent` is what the near NIC counts. Some drivers (igb) count nothing anew while the link is down."""

@@ -17,6 +17,7 @@ from wirepath.bench.frames import Sender, frame
 from wirepath.bench.lab import Wire
 from wirepath.bench.link import Link
 from wirepath.bench.namespace import Namespace
+from wirepath.bench.nic_wire import arrival_s
 
 IFF_PROMISC = 0x100
 
@@ -36,9 +37,12 @@ def sending(pair: tuple[str, str]) -> Iterator[Sender]:
     """From the near end, while the far one takes packets for whomever."""
     near, far = pair
     with Namespace.at("/proc/thread-self/ns/net", "home") as home, Sender(Link(home, near)) as sender:
-        Link(home, far).set(flags=IFF_PROMISC, change=IFF_PROMISC)
+        receiver = Link(home, far)
+        receiver.set(flags=IFF_PROMISC, change=IFF_PROMISC)
+        time.sleep(arrival_s(receiver.driver))
         yield sender
-        Link(home, far).set(flags=0, change=IFF_PROMISC)
+        time.sleep(arrival_s(receiver.driver))
+        receiver.set(flags=0, change=IFF_PROMISC)
 
 
 def number(text: str, label: str) -> int | None:
