@@ -154,6 +154,27 @@ def test_socket_that_is_gone_keeps_its_line(host: Wire, ledger: Ledger) -> None:
     assert [line.gone for line in after.lines if line.lost] == [True]
 
 
+def full_socket() -> socket.socket:
+    full = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    full.bind((RIGHT_ADDRESS, 9))
+    return full
+
+
+def test_socket_that_is_opened_again_begins_anew(host: Wire) -> None:
+    """The same program at the same address: another socket, which has lost less."""
+    with host.far.namespace.entered():
+        full = full_socket()
+        send(host)
+        with Ledger(host.far.name) as ledger:
+            full.close()
+            with full_socket():
+                send(host, 30)
+                report = ledger.report()
+    assert 0 < report.lost <= 30
+    assert lost(report) == {"socket.drops": report.lost}
+
+
 @pytest.mark.wire(mtu=1500)
 def test_xdp_drop(host: Wire, ledger: Ledger) -> None:
     """Some drivers count it. Where nobody does, it says so."""

@@ -15,7 +15,7 @@ from wirepath.path.counters import STAGES, TABLE, Counter, lost_by
 from wirepath.path.counters.link import driver_losses
 from wirepath.path.counters.protocol import pairs, snmp6
 from wirepath.path.picture import as_html, as_svg
-from wirepath.path.sockets import printable
+from wirepath.path.sockets import OpenSocket, Owner, printable, socket_losses
 from wirepath.path.text import _legend
 
 
@@ -48,6 +48,37 @@ def test_what_was_added() -> None:
 
 def test_a_counter_of_32_bits_wraps() -> None:
     assert counter("backlog.dropped", 3).since(counter("backlog.dropped", (1 << 32) - 2)) == 5
+
+
+def test_a_counter_that_begins_anew_is_a_lower_bound() -> None:
+    """A driver was reset: what it counted since is all that is known, and no 64 bits' worth of losses."""
+    assert counter("nic.missed", 3).since(counter("nic.missed", 100)) == 3
+    assert counter("socket.drops", 3).since(counter("socket.drops", 100)) == 3
+
+
+def udp_socket(inode: int, drops: int) -> OpenSocket:
+    return OpenSocket(
+        inode=inode,
+        family="inet",
+        type=2,
+        protocol=17,
+        listening=True,
+        local="0.0.0.0:53",
+        remote="",
+        ifindex=0,
+        drops=drops,
+        rcvbuf_bytes=0,
+        buffered_bytes=0,
+        filtered=False,
+        owners=(Owner(812, "dnsmasq"),),
+    )
+
+
+def test_sockets_that_share_an_address_are_told_apart() -> None:
+    """SO_REUSEPORT: one program, one address, and each socket loses packets of its own."""
+    one, other = (counter for inode in (7, 8) for counter in socket_losses(udp_socket(inode, inode)))
+    assert one.of == other.of
+    assert one.key != other.key
 
 
 def test_a_counter_that_its_owner_clears_is_a_lower_bound() -> None:

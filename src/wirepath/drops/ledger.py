@@ -18,7 +18,7 @@ from wirepath.path.sockets import SocketReader
 
 __all__ = ["Ledger", "Line", "Report"]
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, str, str, int]
 _ORDER = {stage: place for place, stage in enumerate(STAGES)}
 
 
@@ -189,7 +189,8 @@ class Ledger:
         return _in_order(lines)
 
     def _line(self, counter: Counter, seconds: float) -> Line:
-        added = counter.since(self._last.get(counter.key))
+        # One that could not be read for a while goes on from where it was.
+        added = counter.since(self._last.get(counter.key, self._gone.get(counter.key)))
         total = None if added is None else (self._since.get(counter.key) or 0) + added
         self._since[counter.key] = total
         return Line(counter, total, None if added is None else added / seconds, gone=False)

@@ -264,17 +264,25 @@ def socket_losses(found: OpenSocket) -> list[Counter]:
         return [_of_tap(found, found.tap)] if found.tap.protocol else []
     if found.xdp is not None:
         return _of_xdp(found, found.xdp)
-    return [Counter("socket.drops", "sk_drops", found.label, found.drops, "ss -apm (d)")]
+    return [Counter("socket.drops", "sk_drops", found.label, found.drops, "ss -apm (d)", number=found.inode)]
 
 
 def _of_tap(found: OpenSocket, tap: Tap) -> Counter:
     why = "" if tap.drops is not None else "only a program in the kernel can tell it: run with sudo"
-    return Counter("ring.tpacket", "tp_drops", found.label, tap.drops, "PACKET_STATISTICS of that socket", why)
+    source = "PACKET_STATISTICS of that socket"
+    return Counter("ring.tpacket", "tp_drops", found.label, tap.drops, source, why, found.inode)
 
 
 def _of_xdp(found: OpenSocket, xdp: XdpTap) -> list[Counter]:
     return [
-        Counter(f"ring.xdp_{row}", name, f"{found.label} queue {xdp.queue}", value, "XDP_STATISTICS of that socket")
+        Counter(
+            f"ring.xdp_{row}",
+            name,
+            f"{found.label} queue {xdp.queue}",
+            value,
+            "XDP_STATISTICS of that socket",
+            number=found.inode,
+        )
         for row, name, value in (
             ("rx", "rx_ring_full", xdp.rx_ring_full),
             ("dropped", "rx_dropped", xdp.rx_dropped),

@@ -29,6 +29,8 @@ class Counter:
     source: str
     """Where it is read: a file, or a command that shows it."""
     why: str = ""
+    number: int = 0
+    """Tells apart what bears one name: a socket's inode, an interface's index; 0: the name is enough."""
 
     @property
     def loss(self) -> Loss:
@@ -41,23 +43,23 @@ class Counter:
         return self.kind.partition(".")[0]
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, int]:
         """What tells it from all others."""
-        return self.kind, self.name, self.of
+        return self.kind, self.name, self.of, self.number
 
     def since(self, before: Counter | None) -> int | None:
         """What was added since it was read before; None: unknown. A counter that was not there began at 0.
 
-        Of a counter that its owner clears it is a lower bound.
+        A counter below its last value has wrapped, or begun anew: as the owner of some does on reading, and a driver
+        when it is reset. Then it is a lower bound.
         """
         if self.value is None or (before is not None and before.value is None):
             return None
         start = before.value if before is not None and before.value is not None else 0
         if self.value >= start:
             return self.value - start
-        if self.loss.cleared:
-            return self.value
-        return (self.value - start) % (1 << self.loss.bits)
+        wrapped = (self.value - start) % (1 << self.loss.bits)
+        return self.value if self.loss.cleared or wrapped >> (self.loss.bits - 1) else wrapped
 
 
 def lost_by(moved: Iterable[tuple[str, int]]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from wirepath.nic.counters import link_counters, read_driver_counters
@@ -118,7 +119,7 @@ def read_link_losses(kernel: Kernel, name: str) -> list[Counter]:
         for program in attached_xdp(message)
         if program.mode == "generic" or not counted
     ]
-    return found
+    return [replace(counter, number=message.ifindex) for counter in found]
 
 
 def _of_driver(kernel: Kernel, name: str) -> list[Counter]:

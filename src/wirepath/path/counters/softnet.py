@@ -9,7 +9,6 @@ from wirepath.path.counters.counter import Counter
 __all__ = ["read_softnet_losses"]
 
 _FILE = "/proc/net/softnet_stat"
-_NEWER = "this kernel does not count it"
 
 
 def read_softnet_losses() -> list[Counter]:

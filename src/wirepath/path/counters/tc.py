@@ -30,7 +30,7 @@ def read_tc_losses(kernel: Kernel, name: str, ifindex: int) -> list[Counter]:
         drops = _drops(told.nest(_STATS2))
         if index == ifindex and parent == _INGRESS_QDISC and drops is not None:
             kind = told.text(_KIND) or "ingress"
-            found.append(Counter("tc.dropped", kind, name, drops, f"tc -s qdisc show dev {name}"))
+            found.append(Counter("tc.dropped", kind, name, drops, f"tc -s qdisc show dev {name}", number=ifindex))
     return [*found, *_of_actions(kernel, name, ifindex)] if found else []
 
 
@@ -45,7 +45,8 @@ def _of_actions(kernel: Kernel, name: str, ifindex: int) -> Iterator[Counter]:
             drops = _drops(details.nest(_ACT_STATS))
             if drops:
                 label = f"{kind} pref {info >> 16} handle {handle:#x} action {number} {details.text(_ACT_KIND)}"
-                yield Counter("tc.action", label, name, drops, f"tc -s filter show dev {name} ingress")
+                source = f"tc -s filter show dev {name} ingress"
+                yield Counter("tc.action", label, name, drops, source, number=ifindex)
 
 
 def _drops(stats: Attributes) -> int | None:
