@@ -22,6 +22,7 @@ from wirepath._core import (
     UnsupportedError,
     WirepathError,
 )
+from wirepath.printable import printable
 
 __all__ = [
     "BusyError",
@@ -46,6 +47,6 @@ _E = TypeVar("_E", bound=WirepathError)
 
 def error(kind: type[_E], doing: str, hint: str = "") -> _E:
     """Make an error of the control plane, with the same attributes as the core's own."""
-    made = kind(f"{doing}. {hint}" if hint else doing)
+    made = kind(printable(f"{doing}. {hint}" if hint else doing))
     made.doing, made.errno, made.hint = doing, None, hint
     return made

@@ -15,8 +15,9 @@ from wirepath.path.counters import STAGES, TABLE, Counter, lost_by
 from wirepath.path.counters.link import driver_losses
 from wirepath.path.counters.protocol import pairs, snmp6
 from wirepath.path.picture import as_html, as_svg
-from wirepath.path.sockets import OpenSocket, Owner, printable, socket_losses
+from wirepath.path.sockets import OpenSocket, Owner, socket_losses
 from wirepath.path.text import _legend
+from wirepath.printable import printable
 
 
 def counter(kind: str, value: int | None) -> Counter:

@@ -28,7 +28,7 @@ from wirepath.trace.packets import (
     Hook,
     TracedPacket,
 )
-from wirepath.trace.present import as_object, text_of, to_batch
+from wirepath.trace.present import as_object, comments, text_of, to_batch
 
 pytestmark = pytest.mark.skipif(not hasattr(_core, "trace_event_layout"), reason="cannot run here: it was not built")
 
@@ -82,6 +82,14 @@ def test_one_that_is_dropped() -> None:
     assert one == "   +0.0 µs  CPU 1  eth0  netif_receive_skb  softirq  enters the stack"
     assert two == "  +12.3 µs  CPU 1  eth0  kfree_skb          softirq  DROPPED: REASON_3 in place_9"
     assert end == "  = DROPPED: REASON_3 in place_9"
+
+
+def test_a_process_of_any_name_does_not_command_the_terminal() -> None:
+    read = {"hook": "skb_copy_datagram_iovec", "detail": 64, "comm": b"\x1b[2J\xff\xc2\x9b", "ts_ns": 10}
+    (packet,) = packets(first(), read, {"hook": "consume_skb", "flags": ENDED, "ts_ns": 20})
+    said = "\n".join([text_of(packet), *comments(packet)])
+    assert all(line.isprintable() for line in said.splitlines())
+    assert "received by \N{REPLACEMENT CHARACTER}[2J" in said
 
 
 def test_a_clone_has_a_number_and_an_end_of_its_own() -> None:

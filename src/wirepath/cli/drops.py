@@ -16,6 +16,7 @@ from wirepath.cli.interfaces import name_of
 from wirepath.cli.waiting import Patience
 from wirepath.drops import Ledger, Line, Report
 from wirepath.path.counters import STAGES, TABLE
+from wirepath.printable import printable
 
 __all__ = ["command"]
 
@@ -80,7 +81,7 @@ def _moments(patience: Patience, watch: bool, interval: float, seconds: float | 
 
 def _show(report: Report, *, every: bool, clear: bool, explained: bool) -> None:
     text = [_title(report), "", *_table(_chosen(report.lines, every))]
-    text += [*_reasons(report), *_xdp(report), *(f"? {what}: {why}" for what, why in report.missing.items())]
+    text += [*_reasons(report), *_xdp(report), *(printable(f"? {what}: {why}") for what, why in report.missing.items())]
     if explained and report.moved:
         text += ["", *_explanations({line.counter.kind: None for line in report.moved})]
     if clear and sys.stdout.isatty():
@@ -94,7 +95,7 @@ def _title(report: Report) -> str:
         where += f" of the network namespace {report.netns}"
     lost = f"{report.lost:,} packets lost" if report.lost != 1 else "1 packet lost"
     missed = f", and {report.missed:,} or more missed by captures" if report.missed else ""
-    return f"{where}, observed for {report.seconds:.1f} s: {lost}{missed}"
+    return f"{printable(where)}, observed for {report.seconds:.1f} s: {lost}{missed}"
 
 
 def _chosen(lines: Sequence[Line], every: bool) -> list[Line]:
@@ -123,8 +124,8 @@ def _row(line: Line) -> _Row:
     at_least = "≥ " if counter.loss.cleared and line.moved else ""
     return (
         STAGES[counter.stage],
-        name,
-        counter.of + (" (gone)" if line.gone else ""),
+        printable(name),
+        printable(counter.of) + (" (gone)" if line.gone else ""),
         _number(counter.value),
         at_least + _number(line.since),
         "?" if line.per_second is None else f"{line.per_second:,.0f}" if line.per_second else "0",
@@ -145,7 +146,7 @@ def _reasons(report: Report) -> Iterator[str]:
         return
     yield "\nThe kernel's reasons meanwhile, for packets that it threw away (the same losses, seen once more):"
     for reason in report.reasons[:_SHOWN_REASONS]:
-        where = " ".join(word for word in (reason.protocol, reason.interface) if word)
+        where = printable(" ".join(word for word in (reason.protocol, reason.interface) if word))
         yield f"{reason.packets:>10,}  {reason.reason:<28} {where:<14} {reason.location}"
     if len(report.reasons) > _SHOWN_REASONS:
         yield f"{'':>10}  … and {len(report.reasons) - _SHOWN_REASONS} more: --json has all"
@@ -155,7 +156,7 @@ def _xdp(report: Report) -> Iterator[str]:
     if report.xdp:
         yield "\nFrames that XDP lost meanwhile without having said XDP_DROP:"
         for loss in report.xdp:
-            yield f"{loss.frames:>10,}  {loss.kind}: {loss.detail} at {loss.interface}"
+            yield f"{loss.frames:>10,}  {loss.kind}: {loss.detail} at {printable(loss.interface)}"
 
 
 def _explanations(kinds: Iterable[str]) -> Iterator[str]:

@@ -2,12 +2,14 @@
 """The interfaces of a network namespace, as -D lists them."""
 
 import fcntl
+import os
 import socket
 import struct
 from typing import NamedTuple
 
 from wirepath.errors import NotFoundError, error
 from wirepath.linux.netns import inside
+from wirepath.printable import printable
 
 __all__ = ["Listed", "list_interfaces", "name_of", "print_interfaces"]
 
@@ -50,7 +52,7 @@ def name_of(text: str, netns: str | None) -> str:
 def print_interfaces(netns: str | None) -> None:
     """As tcpdump -D does."""
     for number, row in enumerate(list_interfaces(netns), 1):
-        print(f"{number}.{row.name} [{row.state}]")
+        print(f"{number}.{printable(row.name)} [{row.state}]")
 
 
 def _interfaces_here() -> list[Listed]:
@@ -60,7 +62,7 @@ def _interfaces_here() -> list[Listed]:
 
 def _state(asked: socket.socket, name: str) -> str:
     try:
-        answer = fcntl.ioctl(asked, SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
+        answer = fcntl.ioctl(asked, SIOCGIFFLAGS, struct.pack("16sH14x", os.fsencode(name), 0))
     except OSError:
         return "gone"
     flags = struct.unpack("16sH14x", answer)[1]

@@ -9,6 +9,7 @@ import click
 from wirepath.cli.nic_screen import print_rows, section
 from wirepath.nic import Activity, Nic, line_rates, packets_per_second
 from wirepath.nic.rates import FCS_BYTES, HEADER_BYTES, payloads_per_second
+from wirepath.printable import printable
 
 __all__ = ["rates_object", "show_activity", "show_rates"]
 
@@ -29,7 +30,7 @@ def rates_object(nic: Nic, activity: Activity, speed: int | None) -> dict[str, A
 def show_rates(nic: Nic, activity: Activity, speed: int | None) -> None:
     """Arithmetic, then what was measured."""
     bps = _speed(nic, speed)
-    click.secho(f"{nic.name}: {_title(nic, bps, speed)}", bold=True)
+    click.secho(printable(f"{nic.name}: {_title(nic, bps, speed)}"), bold=True)
     if bps is not None:
         _show_line_rates(bps)
     section("The usual reckoning, and what it leaves out", _reckoned())
@@ -82,7 +83,7 @@ def _reckoned() -> Iterator[tuple[str, str]]:
 
 def show_activity(nic: Nic, activity: Activity) -> None:
     """What was measured."""
-    click.secho(f"{nic.name} now, measured over {activity.seconds:.2f} s", bold=True)
+    click.secho(printable(f"{nic.name} now, measured over {activity.seconds:.2f} s"), bold=True)
     print_rows(_activity(activity))
 
 

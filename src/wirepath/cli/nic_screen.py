@@ -9,6 +9,7 @@ import click
 
 from wirepath.nic import CAPTURE_OFFLOADS, Advice, CaptureOffload, Choice, Nic, Offload, Rings, TcFilter, Way
 from wirepath.nic.engines import native_xdp, zero_copy_xdp
+from wirepath.printable import printable
 
 __all__ = ["print_rows", "section", "show_list", "show_nic"]
 
@@ -31,7 +32,9 @@ def print_rows(rows: Rows, width: int = _LABEL_WIDTH) -> None:
     """Labels, and texts that are folded beside them."""
     columns = max(60, min(shutil.get_terminal_size((120, 40)).columns, 140))
     for label, text in rows:
-        lines = textwrap.wrap(text, columns - width - 3, break_on_hyphens=False, break_long_words=False) or [""]
+        lines = textwrap.wrap(printable(text), columns - width - 3, break_on_hyphens=False, break_long_words=False) or [
+            ""
+        ]
         click.echo(f"  {label:<{width}} {lines[0]}".rstrip())
         for line in lines[1:]:
             click.echo(" " * (width + 3) + line)
@@ -49,13 +52,13 @@ def show_list(found: list[Nic]) -> None:
 
 def _line(nic: Nic) -> tuple[str, ...]:
     return (
-        nic.name,
+        printable(nic.name),
         nic.driver.name if nic.driver is not None else nic.link.kind or "-",
         _speed_word(nic),
         str(nic.receive_queues),
         _state(nic),
         _xdp_word(nic),
-        ", ".join(_programs(nic)) or "-",
+        printable(", ".join(_programs(nic))) or "-",
     )
 
 
@@ -94,7 +97,7 @@ def show_nic(nic: Nic, ways: tuple[Way, ...], advice: Advice, *, everything: boo
     """One interface."""
     driver = nic.driver.name if nic.driver is not None else nic.link.kind or nic.link.hardware
     queues = "1 receive queue" if nic.receive_queues == 1 else f"{nic.receive_queues} receive queues"
-    click.secho(f"{nic.name}: {driver}, {queues}, {_state(nic)}", bold=True)
+    click.secho(printable(f"{nic.name}: {driver}, {queues}, {_state(nic)}"), bold=True)
     section("Link", _link(nic))
     section("Driver", _driver(nic))
     section("Queues", _queues(nic))

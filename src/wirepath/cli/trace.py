@@ -92,7 +92,7 @@ def _run(trace: Trace, params: dict[str, Any]) -> None:
 def _show(packet: TracedPacket, *, as_json: bool) -> None:
     from wirepath.trace.present import as_object, text_of
 
-    click.echo(json.dumps(as_object(packet), ensure_ascii=False) if as_json else text_of(packet) + "\n")
+    click.echo(json.dumps(as_object(packet)) if as_json else text_of(packet) + "\n")
 
 
 def _write(writer: PcapngWriter, packet: TracedPacket) -> None:

@@ -78,7 +78,7 @@ def attribute(kind: int, value: int | str | bytes, *, nested: bool = False) -> b
     if isinstance(value, int):
         value = struct.pack("=I", value)
     elif isinstance(value, str):
-        value = value.encode() + b"\0"
+        value = os.fsencode(value) + b"\0"
     header = struct.pack("=HH", len(value) + 4, kind | (_NESTED if nested else 0))
     return header + value + b"\0" * (-len(value) % 4)
 

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import os
 import socket
 import struct
 from functools import cached_property
@@ -83,7 +84,7 @@ class Kernel:
 
     def ioctl(self, request: int, name: str, buffer: ctypes.Array[ctypes.c_char]) -> None:
         """An ioctl of an interface with a pointer in its ifreq."""
-        fcntl.ioctl(self._socket, request, struct.pack("16sQ16x", name.encode(), ctypes.addressof(buffer)))
+        fcntl.ioctl(self._socket, request, struct.pack("16sQ16x", os.fsencode(name), ctypes.addressof(buffer)))
 
     def sysfs(self, name: str) -> Path:
         """The directory of an interface under /sys/class/net, as this namespace sees it.

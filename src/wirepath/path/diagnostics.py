@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from wirepath.linux.netlink import Attributes, Netlink, attributes
-from wirepath.path.sockets import OpenSocket, Owner, Tap, XdpTap, printable
+from wirepath.path.sockets import OpenSocket, Owner, Tap, XdpTap
+from wirepath.printable import printable
 
 __all__ = ["owners_by_inode", "read_by_netlink"]
 

@@ -7,14 +7,15 @@ Nothing is told by colour alone: a verdict has a sign and a word, a way has its 
 from __future__ import annotations
 
 import datetime as dt
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from html import escape
 from itertools import groupby, pairwise
 
 from wirepath.path.stage import Branch, Path, Stage
 from wirepath.path.svg import Drawing, wrapped
 from wirepath.path.text import losses
+from wirepath.printable import printable
 
 __all__ = ["as_html", "as_svg"]
 
@@ -295,9 +296,9 @@ def as_html(path: Path) -> str:
     """A page with the picture and everything in words, which needs nothing else."""
     title = f"The receive path of {path.interface}"
     details = "\n".join(_details(stage) for stage in path.stages)
-    missing = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in path.missing.items())
+    missing = "".join(f"<li>{_escape(name)}: {_escape(why)}</li>" for name, why in path.missing.items())
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<html lang="en"><head><meta charset="utf-8"><title>{_escape(title)}</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <style>{_PAGE_STYLE}</style></head>
 <body><main>
@@ -322,19 +323,24 @@ code { font: 13px "DejaVu Sans Mono", Menlo, Consolas, monospace; }
 
 
 def _details(stage: Stage) -> str:
-    facts = [(fact.name, escape(fact.text)) for fact in stage.facts]
-    facts += [("reads", escape(stage.reads)), ("writes", escape(stage.writes))]
+    facts = [(fact.name, _escape(fact.text)) for fact in stage.facts]
+    facts += [("reads", _escape(stage.reads)), ("writes", _escape(stage.writes))]
     for copy in stage.copies:
         detail = f" ({copy.calls.how}: {copy.calls.detail})" if copy.calls.detail else ""
-        facts.append((f"copies, {copy.whom}", escape(f"{copy.function}: {copy.calls} a packet{detail}")))
-    facts += [(f"engine {branch.name}", escape(branch.why if branch.works is False else branch.how))
+        facts.append((f"copies, {copy.whom}", _escape(f"{copy.function}: {copy.calls} a packet{detail}")))
+    facts += [(f"engine {branch.name}", _escape(branch.why if branch.works is False else branch.how))
               for branch in stage.branches]  # fmt: skip
-    facts.append(("shown by", f"<code>{escape(stage.command)}</code>"))
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{text}</td></tr>" for name, text in facts)
+    facts.append(("shown by", f"<code>{_escape(stage.command)}</code>"))
+    rows = "".join(f"<tr><th>{_escape(name)}</th><td>{text}</td></tr>" for name, text in facts)
     counters = "".join(
-        f"<tr><th>{escape(c.name)}</th><td>{escape(c.of)}</td>"
-        f'<td class="n">{"?" if c.value is None else f"{c.value:,}"}</td><td>{escape(c.loss.meaning)}</td></tr>'
+        f"<tr><th>{_escape(c.name)}</th><td>{_escape(c.of)}</td>"
+        f'<td class="n">{"?" if c.value is None else f"{c.value:,}"}</td><td>{_escape(c.loss.meaning)}</td></tr>'
         for c in stage.counters
         if c.value != 0
     )
-    return f"<section><h3>{escape(stage.title)}</h3><table>{rows}</table><table>{counters}</table></section>"
+    return f"<section><h3>{_escape(stage.title)}</h3><table>{rows}</table><table>{counters}</table></section>"
+
+
+def _escape(text: str) -> str:
+    """For the page; also of what is no text."""
+    return html.escape(printable(text))

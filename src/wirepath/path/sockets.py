@@ -17,8 +17,9 @@ from typing import Any
 from wirepath import _core
 from wirepath.errors import NoPermissionError, UnsupportedError
 from wirepath.path.counters.counter import Counter
+from wirepath.printable import printable
 
-__all__ = ["OpenSocket", "Owner", "SocketReader", "Sockets", "Tap", "XdpTap", "printable", "socket_losses"]
+__all__ = ["OpenSocket", "Owner", "SocketReader", "Sockets", "Tap", "XdpTap", "socket_losses"]
 
 _XDP = 44
 _FAMILIES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6", socket.AF_PACKET: "packet", _XDP: "xdp"}
@@ -173,11 +174,6 @@ class SocketReader:
         here = Path("/proc/thread-self/ns/net").stat().st_ino
         found = _merged(_from_row(row) for row in self._table.read() if _wanted(row, here))
         return Sockets((*found, *_hidden(found, read_by_netlink({}))), "")
-
-
-def printable(command: str) -> str:
-    """A process may have any name, also one that would command the terminal."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in command)
 
 
 def _wanted(row: Mapping[str, Any], netns: int) -> bool:

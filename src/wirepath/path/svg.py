@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
+from wirepath.printable import printable
+
 __all__ = ["Drawing", "wrapped"]
 
 
@@ -36,7 +38,7 @@ class Drawing:
 
     def text(self, x: float, y: float, content: str, class_: str, **attributes: str) -> None:
         """A line of text; y is its baseline."""
-        self.element("text", escape(_legal(content)), x=x, y=y, class_=class_, **attributes)
+        self.element("text", escape(printable(content)), x=x, y=y, class_=class_, **attributes)
 
     def paragraph(self, x: float, y: float, lines: list[str], class_: str, leading: float) -> float:
         """Lines of text below each other; the baseline that would come next."""
@@ -55,8 +57,8 @@ class Drawing:
 
     def _lines(self, width: float, height: float, title: str, style: str) -> Iterator[str]:
         size = f'width="{_plain(width)}" height="{_plain(height)}" viewBox="0 0 {_plain(width)} {_plain(height)}"'
-        yield f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(_legal(title))}>'
-        yield f"<title>{escape(_legal(title))}</title>"
+        yield f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label={quoteattr(printable(title))}>'
+        yield f"<title>{escape(printable(title))}</title>"
         yield f"<style>{escape(style)}</style>"
         yield from self._body
         yield "</svg>\n"
@@ -64,8 +66,3 @@ class Drawing:
 
 def _plain(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _legal(text: str) -> str:
-    """Without the characters that XML forbids: a process may have any name."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -11,6 +11,7 @@ import click
 from wirepath.figure import Figure
 from wirepath.path.counters import Counter
 from wirepath.path.stage import Branch, Path, Stage
+from wirepath.printable import printable
 
 __all__ = ["lines", "losses"]
 
@@ -20,7 +21,10 @@ _NAME_WIDTH = 16
 
 def lines(path: Path, before: Path | None = None, *, width: int = 100, commands: bool = False) -> Iterator[str]:
     """The tree; with `before`, what the counters have added since that."""
-    yield click.style(f"{path.interface}: from the wire to the application", bold=True) + f", Linux {path.kernel}"
+    yield (
+        click.style(f"{printable(path.interface)}: from the wire to the application", bold=True)
+        + f", Linux {path.kernel}"
+    )
     if path.engine is not None:
         mode = f" ({path.mode})" if path.mode else ""
         runs = ", which cannot run here now" if path.works is False else ""
@@ -30,7 +34,7 @@ def lines(path: Path, before: Path | None = None, *, width: int = 100, commands:
     for stage in path.stages:
         yield from _stage(stage, earlier.get(stage.name), width, commands)
     for name, why in path.missing.items():
-        yield f"? {name}: {why}"
+        yield printable(f"? {name}: {why}")
     yield from _legend([copy.calls for stage in path.stages for copy in stage.copies])
 
 
@@ -48,7 +52,7 @@ def _stage(stage: Stage, before: Stage | None, width: int, commands: bool) -> It
     sign = "○" if stage.idle else "●"
     context = _CONTEXTS[stage.context]
     passed = " · not on that way" if stage.taken is False else ""
-    head = f"{sign} {stage.title} "
+    head = f"{sign} {printable(stage.title)} "
     rule = "─" * max(2, width - len(head) - len(context) - len(passed) - 4)
     yield click.style(head, bold=not stage.idle and stage.taken is not False) + f"{rule} {context}{passed}"
     rows = [(fact.name, fact.text) for fact in stage.facts]
@@ -67,8 +71,8 @@ def _stage(stage: Stage, before: Stage | None, width: int, commands: bool) -> It
 
 def _row(line: str, name: str, text: str, width: int) -> Iterator[str]:
     room = max(30, width - _NAME_WIDTH - 4)
-    first, *rest = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
-    yield f"{line}   {name:<{_NAME_WIDTH}}{first}"
+    first, *rest = textwrap.wrap(printable(text), room, break_on_hyphens=False) or [""]
+    yield f"{line}   {printable(name):<{_NAME_WIDTH}}{first}"
     for more in rest:
         yield f"{line}   {'':<{_NAME_WIDTH}}{more}"
 
@@ -79,7 +83,7 @@ def _branch(line: str, branch: Branch, width: int) -> Iterator[str]:
     takes = ", and nobody else gets it" if branch.takes and branch.works else ""
     yield f"{mark}──▶ {branch.name}{verdict}"
     text = branch.why if branch.works is False else f"{branch.how}{takes}"
-    for part in textwrap.wrap(text, max(30, width - 8), break_on_hyphens=False):
+    for part in textwrap.wrap(printable(text), max(30, width - 8), break_on_hyphens=False):
         yield f"{line}      {part}"
 
 

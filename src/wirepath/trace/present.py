@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wirepath import _core
+from wirepath.printable import printable
 from wirepath.trace.packets import RECEIVING, XDP, End, Event, Hook, TracedPacket
 
 __all__ = ["as_object", "comments", "missing_hooks", "text_of", "to_batch"]
@@ -17,13 +18,13 @@ XDP_ACTIONS = ("ABORTED", "DROP", "PASS", "TX", "REDIRECT")
 
 def text_of(packet: TracedPacket) -> str:
     """The packet's line, a line for each event, and what became of it."""
-    columns = [_columns(event, packet) for event in packet.events]
+    columns = [[printable(cell) for cell in _columns(event, packet)] for event in packet.events]
     widths = [max(len(row[i]) for row in columns) for i in range(len(columns[0]) - 1)]
     lines = [packet.line]
     for time, *row in columns:
         cells = [cell.ljust(width) for cell, width in zip(row, widths[1:], strict=False)]
         lines.append(f"  {time.rjust(widths[0])}  {'  '.join([*cells, row[-1]])}".rstrip())
-    lines.append("  = " + "; ".join(outcomes(packet)))
+    lines.append("  = " + printable("; ".join(outcomes(packet))))
     return "\n".join(lines)
 
 
