@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -21,6 +22,16 @@ from wirepath.cli.bpfcode import print_program
 from wirepath.cli.capture import parse_cpus
 from wirepath.cli.commands import COMMANDS
 from wirepath.cli.linktypes import describe, number_of
+
+TIMED = (
+    ["nic", "lo", "--rates", "--interval"],
+    ["nic", "lo", "--watch"],
+    ["path", "lo", "--watch", "--interval"],
+    ["drops", "lo", "--watch", "--interval"],
+    ["drops", "lo", "--seconds"],
+    ["trace", "--seconds"],
+)
+"""Commands that wait for as long as the last word says."""
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
@@ -63,12 +74,26 @@ def test_version() -> None:
         ["capture", "-tttttt", "-i", "lo"],
         ["read"],
         ["engines", "nonsense"],
+        *([*command, value] for value in ("nan", "inf", "1e300") for command in TIMED),
     ],
 )
 def test_mistakes_on_the_command_line_exit_with_2(args: list[str]) -> None:
     if "lo" in args and not privileged():
         pytest.skip("cannot run here: these are found when the interface is opened, which needs CAP_NET_RAW")
     assert wirepath(*args, status=2).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_end_a_command_in_order(number: signal.Signals) -> None:
+    """Status 0, also of a command that has no way of its own to end: what it has changed is put back."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests ignore it
+    watching = subprocess.Popen([*COMMAND, "nic", "lo", "--watch", "0.05", "--json"], stdout=subprocess.PIPE)
+    signal.signal(signal.SIGHUP, before)
+    with watching:
+        assert watching.stdout is not None
+        watching.stdout.readline()
+        watching.send_signal(number)
+        assert watching.wait(60) == 0
 
 
 def test_errors_exit_with_1_and_say_what_to_do(tmp_path: Path) -> None:

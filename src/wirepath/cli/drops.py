@@ -13,7 +13,7 @@ import click
 
 from wirepath.cli.group import EXIT_DROPPED
 from wirepath.cli.interfaces import name_of
-from wirepath.cli.waiting import Patience
+from wirepath.cli.waiting import Patience, Seconds
 from wirepath.drops import Ledger, Line, Report
 from wirepath.path.counters import STAGES, TABLE
 from wirepath.printable import printable
@@ -28,8 +28,8 @@ _Row = tuple[str, str, str, str, str, str]
 @click.argument("interface", required=False, metavar="[IFACE]")
 @click.option("--netns", metavar="NS", help="Another network namespace: its name, path, or a process id.")
 @click.option("-w", "--watch", is_flag=True, help="Show it again and again, until Ctrl-C or --seconds.")
-@click.option("--interval", type=click.FloatRange(min=0.05), default=1.0, show_default=True, help="Seconds between.")
-@click.option("--seconds", type=click.FloatRange(min=0), help="How long to observe; without --watch 1 second.")
+@click.option("--interval", type=Seconds(min=0.05), default=1.0, show_default=True, help="Seconds between.")
+@click.option("--seconds", type=Seconds(min=0), help="How long to observe; without --watch 1 second.")
 @click.option("-a", "--all", "every", is_flag=True, help="Every counter, also those that are 0.")
 @click.option("--fail-on-drop", is_flag=True, help="Exit with status 3 if packets were lost or missed meanwhile.")
 @click.option("--explain", is_flag=True, help="Say what each counter means and what helps, and end.")

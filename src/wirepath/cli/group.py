@@ -4,6 +4,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from importlib import import_module, metadata
 from typing import Any
@@ -73,12 +74,20 @@ def wirepath() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    _end_in_order()
     try:
         status = run(args)
     except BrokenPipeError:
         status = 0
     _close_output()
     sys.exit(status)
+
+
+def _end_in_order() -> None:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: what it has changed is put back. Some have ways of their own."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # not so under nohup
+            signal.signal(number, signal.default_int_handler)
 
 
 def run(args: list[str] | None) -> int:

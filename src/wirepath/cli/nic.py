@@ -12,6 +12,7 @@ import click
 from wirepath import nic
 from wirepath.cli.nic_rates import rates_object, show_activity, show_rates
 from wirepath.cli.nic_screen import show_list, show_nic
+from wirepath.cli.waiting import Seconds
 from wirepath.figure import Figure
 
 __all__ = ["as_object", "command"]
@@ -29,7 +30,7 @@ class Speed(click.ParamType[int]):
         return value if isinstance(value, int) else nic.parse_speed(str(value))
 
 
-class Seconds(click.FloatRange):
+class SecondsOrNone(Seconds):
     """Of an option whose value may be left out."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -38,7 +39,7 @@ class Seconds(click.FloatRange):
             float(value)
         except ValueError:
             self.fail(f"'{value}' is not a number of seconds. Name the interface first: wirepath nic {value} --watch")
-        return float(super().convert(value, param, ctx))
+        return super().convert(value, param, ctx)
 
 
 @click.command(short_help="Say everything that decides how a NIC receives, and which engine to use.")
@@ -56,14 +57,14 @@ class Seconds(click.FloatRange):
 @click.option("--speed", type=Speed(), metavar="SPEED", help="For --rates, where the link tells none: 10G, 100M.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.05),
+    type=Seconds(min=0.05),
     default=1.0,
     metavar="SECONDS",
     help="How long --rates measures; 1 second.",
 )
 @click.option(
     "--watch",
-    type=Seconds(min=0.05),
+    type=SecondsOrNone(min=0.05),
     is_flag=False,
     flag_value=1.0,
     metavar="[SECONDS]",

@@ -11,7 +11,7 @@ from pathlib import Path as File
 import click
 
 from wirepath.cli.interfaces import name_of
-from wirepath.cli.waiting import Patience
+from wirepath.cli.waiting import Patience, Seconds
 from wirepath.path.reading import PathReader, measured_copies
 from wirepath.path.stage import Path
 from wirepath.path.text import lines
@@ -26,7 +26,7 @@ _WIDEST = 120
 @click.option("--engine", metavar="E", help="Mark the way to this engine, and what it does not meet.")
 @click.option("--netns", metavar="NS", help="Another network namespace: its name, path, or a process id.")
 @click.option("-w", "--watch", is_flag=True, help="Show it again and again, with what the counters add.")
-@click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds between.")
+@click.option("--interval", type=Seconds(min=0.1), default=1.0, show_default=True, help="Seconds between.")
 @click.option("--copies", metavar="FILE", help="Show the copies that `wirepath copies --json` measured into FILE.")
 @click.option("--commands", is_flag=True, help="With the command that shows each stage.")
 @click.option("--json", "as_json", is_flag=True, help="An object; with --watch one a line (docs/json.md).")

@@ -13,6 +13,7 @@ import click
 
 from wirepath import PcapngWriter
 from wirepath.cli.running import ENDING
+from wirepath.cli.waiting import Seconds
 
 if TYPE_CHECKING:
     from wirepath.trace.packets import Trace, TracedPacket
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 @click.command(short_help="Follow packets through the kernel, function by function, to their end.")
 @click.option("-c", "count", type=click.IntRange(1), metavar="N", help="End after N packets.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("--seconds", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--probe", "probes", metavar="LIST", help="Only these hooks or groups of hooks, separated by commas.")
 @click.option("--all", "all_functions", is_flag=True, help="Every function that takes an skb (needs kprobe_multi).")
 @click.option("--list", "list_hooks", is_flag=True, help="List the hooks, and whether this kernel allows each; end.")

@@ -8,9 +8,23 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Patience"]
+import click
+
+__all__ = ["Patience", "Seconds"]
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LONGEST_S = 1e9
+
+
+class Seconds(click.FloatRange):
+    """A time that one can wait for: a number, and not endless."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds <= _LONGEST_S:
+            self.fail(f"{value} is not a number of seconds that anybody waits for", param, ctx)
+        return seconds
 
 
 class Patience:
