@@ -16,6 +16,7 @@ from wirepath import nic
 from wirepath.bench.frames import Sender, frame
 from wirepath.bench.lab import Lab, Wire
 from wirepath.bench.link import Link
+from wirepath.nic.irqs import interrupts
 
 
 def need_sysfs(found: nic.Nic) -> None:
@@ -55,6 +56,19 @@ def test_the_other_end_is_named_though_it_is_in_another_namespace(wire: Wire) ->
     assert seen(wire.far).link.peer == wire.near.name
     assert seen(wire.far).link.peer_ifindex == wire.near.index
     assert seen(wire.far).link.peer_netns is not None
+
+
+def test_an_interface_that_bears_an_interrupts_name_has_none_of_it(wire: Wire) -> None:
+    """The host's /proc/interrupts is the same in every namespace, and a virtual interface may be called anything."""
+    words = [line.actions.split("-")[0] for line in interrupts(Path("/proc/interrupts").read_text())]
+    name = next((word for word in words if re.fullmatch(r"\w{1,15}", word)), None)
+    if name is None:
+        pytest.skip("cannot run here: no interrupt's name could be an interface's")
+    with wire.far.namespace.routes() as routes:
+        routes.link("add", ifname=name, kind="bridge")
+    found = nic.read(name, wire.far.namespace.path)
+    assert found.irqs == ()
+    assert found.irq_of(0) == (None, "unknown")
 
 
 @pytest.mark.wire(queues=3)

@@ -175,6 +175,17 @@ def test_rules(host: Wire) -> None:
     assert "input: inet t c, priority -5, policy drop" in facts(netfilter)
 
 
+@pytest.mark.parametrize(("everywhere", "here", "forwards"), [("0", "1", "nothing"), ("1", "0", "IPv6")])
+def test_ipv6_is_forwarded_from_all_interfaces_or_none(host: Wire, everywhere: str, here: str, forwards: str) -> None:
+    """An interface's own setting makes a router of it for its neighbours, and forwards nothing."""
+    settings = Path("/proc/sys/net/ipv6/conf")
+    with host.far.namespace.entered():
+        (settings / "all/disable_ipv6").write_text("0")
+        (settings / "all/forwarding").write_text(everywhere)
+        (settings / host.far.name / "forwarding").write_text(here)
+    assert f"forwards: {forwards}" in facts(read(host).stage("routing"))
+
+
 def test_listeners(host: Wire) -> None:
     with host.far.namespace.entered(), socket.create_server((RIGHT_ADDRESS, 0)):
         found = read(host)

@@ -84,6 +84,13 @@ def test_interrupts_of_an_arm_machine() -> None:
     assert (nic.number, nic.chip, nic.actions) == (52, "ITS-MSI", "eth0-TxRx-0")
 
 
+def test_interrupts_while_a_cpu_comes() -> None:
+    """The first line was written before it came, or after it went: what cannot be told apart is left out."""
+    assert interrupts("      CPU0  CPU1\n 27:  517  PCI-MSI 458752-edge  eth0-rx-0\n") == []
+    (line,) = interrupts("      CPU0\n 27:  517  12  PCI-MSI 458752-edge  eth0-rx-0\n")
+    assert line.number == 27
+
+
 @pytest.mark.parametrize(
     ("names", "queue", "expected"),
     [

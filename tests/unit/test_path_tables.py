@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path as File
 
 import pytest
 
@@ -11,7 +12,7 @@ import wirepath as wp
 from wirepath.figure import Figure
 from wirepath.path import Branch, Fact, Path, Stage
 from wirepath.path.branches import BRANCHES, COPIES
-from wirepath.path.counters import STAGES, TABLE, Counter, lost_by
+from wirepath.path.counters import STAGES, TABLE, Counter, lost_by, netfilter
 from wirepath.path.counters.link import driver_losses
 from wirepath.path.counters.protocol import pairs, snmp6
 from wirepath.path.picture import as_html, as_svg
@@ -98,6 +99,23 @@ def test_a_counter_that_its_owner_clears_is_a_lower_bound() -> None:
 )
 def test_each_loss_is_counted_once(moved: list[tuple[str, int]], lost: int) -> None:
     assert lost_by(moved) == lost
+
+
+STAT_NF_CONNTRACK = """\
+entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error  new
+00000003  00000000 00000000 00000000 00000002 00000000 00000000 00000004 00000000 00000001 00000001 00000009 00000000  0
+00000003  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 0000000a 00000000 00000000  0
+"""
+
+
+def test_connections_that_were_forgotten_are_no_packets(tmp_path: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """conntrack's early_drop counts connections; and a packet that could not be inserted was dropped, once."""
+    (tmp_path / "stat").mkdir()
+    (tmp_path / "stat/nf_conntrack").write_text(STAT_NF_CONNTRACK)
+    monkeypatch.setattr(netfilter, "_NET", tmp_path)
+    found = {each.name: each for each in netfilter.read_netfilter_losses() if each.of == "conntrack"}
+    assert {name: each.value for name, each in found.items()} == {"drop": 11, "early_drop": 9, "insert_failed": 1}
+    assert lost_by((each.kind, each.value or 0) for each in found.values()) == 11
 
 
 def test_queues_are_added_up_and_known_names_have_a_meaning() -> None:

@@ -66,6 +66,8 @@ def _line(row: str, cpus: list[int]) -> InterruptLine | None:
     words = rest.split(None, len(cpus))
     if not colon or not number.strip().isdecimal() or len(words) < len(cpus):
         return None
+    if not all(word.isdecimal() for word in words[: len(cpus)]):
+        return None  # a CPU has just come or gone
     counts = {cpu: int(word) for cpu, word in zip(cpus, words, strict=False)}
     detail = words[len(cpus)] if len(words) > len(cpus) else ""
     found = _DETAIL.match(detail)
@@ -74,15 +76,19 @@ def _line(row: str, cpus: list[int]) -> InterruptLine | None:
 
 
 def read_irqs(name: str, sysfs: Path | None, told: Iterable[int]) -> tuple[Irq, ...]:
-    """The interrupts that are the NIC's: those of its NAPI instances, of its device, or that bear its name.
+    """The interrupts that are the NIC's: those of its NAPI instances and of its device.
+
+    A device on a bus that does not tell them has those that bear its name. What is no device has none, whatever it is
+    called: /proc/interrupts is the whole host's, and has names of before an interface was renamed.
 
     Raises OSError: /proc/interrupts cannot be read.
     """
     ours = {*told, *_of_device(sysfs)}
+    by_name = not ours and sysfs is not None and (sysfs / "device").exists()
     return tuple(
         _irq(line)
         for line in interrupts(Path("/proc/interrupts").read_text(encoding="ascii", errors="replace"))
-        if line.number in ours or _bears(line.actions, name)
+        if line.number in ours or (by_name and _bears(line.actions, name))
     )
 
 

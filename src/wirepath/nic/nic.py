@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -170,6 +170,7 @@ def read(name: str, netns: str | None = None) -> Nic:
 def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
     message = _message(kernel, name)
     index = message.ifindex
+    link = read_link(kernel, message)
     reader = _Reader()
     get = reader.get
     sysfs = get("sysfs", lambda: kernel.sysfs(name))
@@ -180,7 +181,7 @@ def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
     return Nic(
         name=name,
         netns=netns,
-        link=read_link(kernel, message),
+        link=link,
         driver=get("driver", lambda: read_driver(kernel, name, sysfs)),
         speed=get("speed", lambda: read_speed(kernel, index)),
         channels=get("channels", lambda: read_channels(kernel, index)),
@@ -195,7 +196,7 @@ def _read(kernel: Kernel, name: str, netns: str | None) -> Nic:
         tcx=get("tcx", lambda: read_tcx(index)),
         napi=napi,
         napi_defaults=get("napi_defaults", lambda: read_napi_defaults(_there(sysfs))),
-        irqs=get("irqs", lambda: read_irqs(name, sysfs, [row.irq for row in napi or () if row.irq is not None])),
+        irqs=get("irqs", lambda: _irqs(link, sysfs, [row.irq for row in napi or () if row.irq is not None])),
         queue_stats=get("queue_stats", lambda: read_queue_stats(kernel, index)),
         steering=get("steering", lambda: read_steering(_there(sysfs))),
         softnet=get("softnet", read_softnet),
@@ -215,6 +216,10 @@ def _message(kernel: Kernel, name: str) -> LinkMessage:
             raise
         there = ", ".join(known for _, known in socket.if_nameindex())
         raise error(NotFoundError, f"there is no interface {name}", f"There are: {there}") from None
+
+
+def _irqs(link: Link, sysfs: Path | None, told: Sequence[int]) -> tuple[Irq, ...]:
+    return read_irqs(link.name, _there(sysfs) if link.physical and not told else sysfs, told)
 
 
 def _there(sysfs: Path | None) -> Path:

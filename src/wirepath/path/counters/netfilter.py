@@ -13,7 +13,7 @@ from wirepath.path.counters.counter import Counter
 __all__ = ["read_netfilter_losses"]
 
 _NET = Path("/proc/thread-self/net")
-_CONNTRACK = {"drop": "conntrack_drop", "early_drop": "conntrack_drop", "insert_failed": "conntrack_insert"}
+_CONNTRACK = {"drop": "conntrack_drop", "early_drop": "conntrack_evicted", "insert_failed": "conntrack_insert"}
 _NEEDS = "needs CAP_NET_ADMIN: run with sudo"
 
 

@@ -51,11 +51,11 @@ _NETSTAT = {
     "TcpExt.TCPMD5Failure": "tcp_other",
     "TcpExt.PAWSEstab": "tcp_other",
     "TcpExt.PAWSActive": "tcp_other",
-    "TcpExt.LockDroppedIcmps": "icmp_error",
+    "TcpExt.LockDroppedIcmps": "icmp_locked",
 }
 _SNMP6 = {
     "Ip6InHdrErrors": "ip_header",
-    "Ip6InTooBigErrors": "ip_header",
+    "Ip6InTooBigErrors": "ip_too_big",
     "Ip6InNoRoutes": "ip_noroute",
     "Ip6InAddrErrors": "ip_address",
     "Ip6InUnknownProtos": "ip_proto",

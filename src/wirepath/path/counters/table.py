@@ -125,8 +125,17 @@ TABLE: dict[str, Loss] = {
     "netfilter.conntrack_drop": Loss(
         "connection tracking had no room or refused it", "Raise net.netfilter.nf_conntrack_max.", bits=32
     ),
+    "netfilter.conntrack_evicted": Loss(
+        "the table was full: a connection that nobody had answered was forgotten to make room for a new one",
+        "Raise net.netfilter.nf_conntrack_max.",
+        loses=False,
+        bits=32,
+    ),
     "netfilter.conntrack_insert": Loss(
-        "two packets of one new connection raced; the second is thrown away", "Harmless if rare.", bits=32
+        "two packets of one new connection raced, and the second was thrown away where it could not join the first",
+        "Harmless if rare.",
+        again="netfilter.conntrack_drop",
+        bits=32,
     ),
     "netfilter.queue": Loss(
         "a user-space queue (NFQUEUE) was full, or its program gone",
@@ -139,6 +148,10 @@ TABLE: dict[str, Loss] = {
         "it was for an address that is not ours, and this host does not forward", "See routes."
     ),
     "protocol.ip_noroute": Loss("there was no route for it", "ip route get ADDRESS from SOURCE iif IFACE says more."),
+    "protocol.ip_too_big": Loss(
+        "it was to be forwarded, is larger than the MTU of the way on, and may not be cut",
+        "Compare the MTU of the interfaces; a firewall must let ICMP's packet-too-big through.",
+    ),
     "protocol.ip_proto": Loss("no one here speaks the protocol inside IP", "Harmless, or a protocol is not loaded."),
     "protocol.ip_discard": Loss(
         "the IP layer had no memory, or a filter of its own refused it", "See the drop reasons."
@@ -153,6 +166,9 @@ TABLE: dict[str, Loss] = {
         "Avoid fragments (MTU), or raise net.ipv4.ipfrag_high_thresh.",
     ),
     "protocol.icmp_error": Loss("a broken ICMP message", _HOSTILE),
+    "protocol.icmp_locked": Loss(
+        "an ICMP error came for a TCP socket that was in use at that moment", "Harmless: the next one is heard."
+    ),
     # --- UDP
     "protocol.udp_buffer": Loss(
         "a UDP socket's receive buffer was full",

@@ -15,7 +15,7 @@ from wirepath.path.stages.making import count, facts, made, size
 
 __all__ = ["allocation", "generic_xdp", "gro", "xdp"]
 
-_VIRTIO_COPIES = "the first 128 bytes of a packet into the sk_buff; the rest stays in its page"
+_VIRTIO_COPIES = "a packet of up to 128 bytes into the sk_buff; of a longer one at most the Ethernet header"
 
 
 def xdp(seen: Seen) -> Stage:

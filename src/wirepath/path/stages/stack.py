@@ -157,7 +157,11 @@ def routing(seen: Seen) -> Stage:
     """Is it for us, for somebody else, or not acceptable at all."""
     name = seen.nic.name
     own, every = sysctl(f"ipv4/conf/{name}/rp_filter"), sysctl("ipv4/conf/all/rp_filter")
-    forwards = {"IPv4": sysctl(f"ipv4/conf/{name}/forwarding"), "IPv6": sysctl(f"ipv6/conf/{name}/forwarding")}
+    # Of IPv6, an interface's own `forwarding` only says that it is a router's; what counts is that of all.
+    forwards = {
+        "IPv4": sysctl(f"ipv4/conf/{name}/forwarding"),
+        "IPv6": sysctl("ipv6/conf/all/forwarding") or sysctl(f"ipv6/conf/{name}/force_forwarding"),
+    }
     on = [family for family, value in forwards.items() if value]
     reverse = None if own is None or every is None else _RP_FILTER.get(max(own, every), "?")
     losses = [c for c in seen.of("protocol") if c.kind.startswith(("protocol.ip_", "protocol.icmp"))]
