@@ -149,7 +149,7 @@ def _driver(nic: Nic) -> Iterator[tuple[str, str]]:
     yield "driver", " ".join(word for word in (driver.name, driver.version) if word)
     if driver.firmware and driver.firmware != "N/A":
         yield "firmware", driver.firmware
-    if driver.bus_info:
+    if driver.bus_info and driver.bus_info != "N/A":
         words = [driver.bus_info]
         if driver.pci_vendor and driver.pci_device:
             words.append(f"PCI {driver.pci_vendor[2:]}:{driver.pci_device[2:]}")
@@ -275,9 +275,10 @@ def _no_napi(nic: Nic) -> str:
         return "its NAPI instance is not told"
     if nic.napi:
         return f"which of the {len(nic.napi)} NAPI instances polls it is not told"
-    return (
-        "no NAPI instance: packets go through the CPU's backlog" if nic.link.kind else "its NAPI instance is not told"
-    )
+    if nic.link.physical:
+        return "its NAPI instance is not told"
+    backlog = nic.link.kind == "veth" or nic.link.hardware == "loopback"
+    return "no NAPI instance: packets go through the CPU's backlog" if backlog else "no NAPI instance of its own"
 
 
 def _or_unknown(value: int | None) -> str:

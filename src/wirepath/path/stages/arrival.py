@@ -9,6 +9,7 @@ from wirepath.nic import Irq, Napi
 from wirepath.path.seen import Seen
 from wirepath.path.stage import Fact, Stage
 from wirepath.path.stages.making import count, facts, made, size, some
+from wirepath.path.stages.virtual import arrival_of
 
 __all__ = ["irq", "napi", "ring"]
 
@@ -18,11 +19,13 @@ def ring(seen: Seen) -> Stage:
     nic, rings = seen.nic, seen.nic.rings
     if nic.link.kind == "veth":
         return _ring_of_veth(seen)
-    if seen.virtual:
-        kind = nic.link.kind or nic.link.hardware
+    arrival = arrival_of(nic.link)
+    if arrival is not None:
+        below = nic.link.peer if nic.link.peer and not nic.link.peer_netns else None
         return made(
-            seen, "ring", f"{kind} {nic.name}", "softirq", [],
-            reads="an sk_buff that the kernel itself gave to it", writes="the same sk_buff: nothing is copied",
+            seen, "ring", f"{nic.link.kind or nic.link.hardware} {nic.name}", arrival.context,
+            facts(("below it", below), ("MTU", f"{nic.link.mtu:,} bytes")),
+            reads=arrival.reads, writes=arrival.writes,
             command=f"ip -d link show {nic.name}", counters=seen.of("nic", "driver"),
         )  # fmt: skip
     length = None
@@ -99,13 +102,14 @@ def _queues(seen: Seen) -> str:
 def irq(seen: Seen) -> Stage:
     """What wakes a CPU."""
     nic = seen.nic
-    if seen.virtual or not nic.irqs:
-        why = "no interrupt of its own: the sending CPU raises the receive softirq" if seen.virtual else None
-        if nic.irqs is None:
+    arrival = arrival_of(nic.link)
+    if arrival is not None or not nic.irqs:
+        why = arrival.woken if arrival is not None else "none is registered by it"
+        if arrival is None and nic.irqs is None:
             why = f"not told: {nic.missing.get('irqs', 'unknown')}"
         return made(
-            seen, "irq", "interrupt", "interrupt", facts(("interrupt", why or "none is registered by it")),
-            reads="nothing", writes="a bit: this CPU has packets to receive", command="cat /proc/softirqs", idle=True,
+            seen, "irq", "interrupt", "interrupt", facts(("interrupt", why)),
+            reads="nothing", writes="nothing", command="cat /proc/softirqs", idle=True,
         )  # fmt: skip
     return made(
         seen,
@@ -144,7 +148,9 @@ def napi(seen: Seen) -> Stage:
     """Who takes the packets out of the ring, how many at a time, on which CPU."""
     nic, limits = seen.nic, seen.nic.softnet_limits
     polling = [_instance(seen, one) for one in (nic.napi or ())[:4]]
-    backlog = nic.link.kind == "veth" and not _polls(seen)
+    backlog = nic.link.hardware == "loopback" or (nic.link.kind == "veth" and not _polls(seen))
+    arrival = arrival_of(nic.link)
+    nobody = arrival.polled if arrival is not None and not nic.napi else ""
     return made(
         seen,
         "napi",
@@ -153,6 +159,7 @@ def napi(seen: Seen) -> Stage:
         [
             *polling,
             *facts(
+                ("polled", nobody),
                 ("instances", f"not told: {nic.missing['napi']}" if "napi" in nic.missing and not backlog else None),
                 ("budget", _budget(seen) or "the host's, which this namespace does not show (net.core.netdev_budget)"),
                 ("backlog", f"{limits.netdev_max_backlog:,} packets a CPU" if limits.netdev_max_backlog else None),
@@ -161,6 +168,7 @@ def napi(seen: Seen) -> Stage:
             ),
         ],
         reads="descriptors of the ring" if not seen.virtual else "the queue of sk_buffs",
+        idle=bool(nobody),
         writes="nothing yet: it calls what follows, packet by packet",
         command="cat /proc/net/softnet_stat; sysctl net.core.netdev_budget net.core.netdev_max_backlog",
         counters=seen.of("backlog"),

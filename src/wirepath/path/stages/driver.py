@@ -12,6 +12,7 @@ from wirepath.path.seen import Seen
 from wirepath.path.sockets import OpenSocket
 from wirepath.path.stage import Fact, Stage
 from wirepath.path.stages.making import count, facts, made, size
+from wirepath.path.stages.virtual import arrival_of
 
 __all__ = ["allocation", "generic_xdp", "gro", "xdp"]
 
@@ -87,13 +88,14 @@ def allocation(seen: Seen) -> Stage:
     nic = seen.nic
     copybreak = text_in(Path("/sys/module") / seen.driver / "parameters/copybreak") if seen.driver else None
     pools = seen.page_pools
+    arrival = arrival_of(nic.link)
     return made(
         seen,
         "skb",
         "sk_buff",
         "softirq",
         facts(
-            ("made by", "the sender: it crossed the pair as it is" if nic.link.kind == "veth" else None),
+            ("made by", arrival.made if arrival is not None else None),
             ("copybreak", f"a packet of up to {copybreak} bytes is copied into a small buffer" if copybreak else None),
             ("pulls", _VIRTIO_COPIES if seen.driver == "virtio_net" else None),
             (
@@ -106,6 +108,7 @@ def allocation(seen: Seen) -> Stage:
         ),
         reads="the receive buffer and its descriptor",
         writes="an sk_buff that points to the buffer: the bytes stay where they are, but for the copies named",
+        idle=arrival is not None,
         command=f"ethtool -k {nic.name}; cat /sys/module/{seen.driver or 'DRIVER'}/parameters/copybreak",
     )
 
