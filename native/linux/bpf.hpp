@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "linux/bpf_program.hpp"
 
 namespace wirepath {
 
@@ -46,6 +47,18 @@ BpfSkeleton<S> try_load_skeleton(F&& configure) {
         return nullptr;
     }
     return skeleton;
+}
+
+// A program as libbpf loaded it: its maps, types and kernel functions are found. ifindex: of the device that it is
+// bound to.
+inline BpfProgram loaded_program(const bpf_program* program, std::uint32_t ifindex = 0) {
+    const bpf_insn* first = bpf_program__insns(program);
+    return {bpf_program__name(program),
+            bpf_program__type(program),
+            static_cast<std::uint32_t>(bpf_program__expected_attach_type(program)),
+            bpf_program__flags(program),
+            ifindex,
+            {first, first + bpf_program__insn_cnt(program)}};
 }
 
 // The Error of a program that the kernel did not take. what: "the XDP program"; needs: what beside BPF and its type

@@ -34,6 +34,7 @@ namespace wirepath {
     WIREPATH_PCAP(lib_version)                                                                                         \
     WIREPATH_PCAP(list_datalinks)                                                                                      \
     WIREPATH_PCAP(list_tstamp_types)                                                                                   \
+    WIREPATH_PCAP(offline_filter)                                                                                      \
     WIREPATH_PCAP(open_dead)                                                                                           \
     WIREPATH_PCAP(set_buffer_size)                                                                                     \
     WIREPATH_PCAP(set_datalink)                                                                                        \

@@ -28,6 +28,7 @@ void bind_files(nb::module_& m);
 void bind_summary(nb::module_& m);
 void bind_pipeline(nb::module_& m);
 void bind_filter(nb::module_& m);
+void bind_filter_machines(nb::module_& m);
 void bind_trace(nb::module_& m);
 void bind_nic(nb::module_& m);
 void bind_trace_packets(nb::module_& m);

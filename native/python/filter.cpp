@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "filter/filter.hpp"
+#include "python/filter.hpp"
+
 #include "python/bind.hpp"
 
 namespace wirepath::python {
 namespace {
-
-using Compiled = std::shared_ptr<const Filter>;
-
-struct PyFilter {
-    Compiled filter;
-};
 
 nb::list instructions(const PyFilter& self) {
     nb::list result;

@@ -7,6 +7,7 @@ NB_MODULE(_core, m) {
     bind_errors(m);
     bind_engines(m);
     bind_filter(m);
+    bind_filter_machines(m);
     bind_batch(m);
     bind_capture(m);
     bind_sinks(m);

@@ -77,6 +77,28 @@ def compile_filter(text: str, linktype: int = 1, snaplen: int = 262144) -> Filte
 def compile_live_filter(text: str, interface: str, snaplen: int = 262144) -> Filter:
     """Compile for packets of a live interface, whose VLAN tag and direction are metadata."""
 
+def filter_ebpf(filter: Filter, hook: str) -> list[tuple[int, int, int, int, int]]:
+    """The filter as a function of eBPF for the hook xdp, tc or socket: (code, dst, src, off, imm) each.
+
+    Raises:
+        UnsupportedError: it asks for what the hook cannot tell, or is too long.
+    """
+
+def filter_machines() -> list[tuple[str, str]]:
+    """(name, what it is) of each machine that can run a filter."""
+
+class FilterMachine:
+    """One of those machines, with a filter in it.
+
+    Raises:
+        NoPermissionError: this process may not load BPF programs.
+        UnsupportedError: the machine does not take the program; the message has its words.
+    """
+
+    def __init__(self, name: str, filter: Filter) -> None: ...
+    def judge(self, data: bytes, origlen: int | None = None, vlan_tci: int = 0, vlan_tpid: int = 0) -> tuple[bool, str]:
+        """Whether it matches, and why the machine cannot be given this packet ("" if it was)."""
+
 class Packet:
     """One packet, its bytes copied."""
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// One filter in each machine that can run it.
+#include "filter/ebpf.hpp"
+#include "filter/judge.hpp"
+#include "python/bind.hpp"
+#include "python/filter.hpp"
+
+namespace wirepath::python {
+namespace {
+
+Hook hook_named(std::string_view name) {
+    if (name == "xdp")
+        return Hook::xdp;
+    if (name == "tc")
+        return Hook::tc;
+    if (name == "socket")
+        return Hook::socket;
+    throw Error(Code::bad_option, "the hook " + std::string(name), 0, "There are xdp, tc and socket");
+}
+
+nb::list ebpf(const PyFilter& self, const std::string& hook) {
+    nb::list result;
+    for (const bpf_insn& i : to_ebpf(self.filter->program(), hook_named(hook)))
+        result.append(nb::make_tuple(int{i.code}, int{i.dst_reg}, int{i.src_reg}, int{i.off}, int{i.imm}));
+    return result;
+}
+
+struct PyMachine {
+    std::shared_ptr<const Filter> filter; // that the judge looks at
+    std::unique_ptr<Judge> judge;
+};
+
+PyMachine make_machine(const std::string& name, const PyFilter& filter) {
+    for (const JudgeKind& kind : judge_kinds())
+        if (kind.name == name)
+            return {filter.filter, kind.make(*filter.filter)};
+    throw Error(Code::bad_option, "the machine " + name, 0, "filter_machines() lists them");
+}
+
+nb::list machines() {
+    nb::list result;
+    for (const JudgeKind& kind : judge_kinds())
+        result.append(nb::make_tuple(kind.name, kind.what));
+    return result;
+}
+
+nb::tuple judge(const PyMachine& self, nb::bytes data, std::optional<std::uint32_t> origlen, std::uint16_t vlan_tci,
+                std::uint16_t vlan_tpid) {
+    Packet packet;
+    packet.data = {static_cast<const std::byte*>(data.data()), data.size()};
+    packet.origlen = origlen.value_or(static_cast<std::uint32_t>(data.size()));
+    packet.vlan_tci = vlan_tci;
+    packet.vlan_tpid = vlan_tpid;
+    const Verdict verdict = self.judge->judge(packet);
+    return nb::make_tuple(verdict.matches, verdict.not_given);
+}
+
+} // namespace
+
+void bind_filter_machines(nb::module_& m) {
+    m.def("filter_ebpf", &ebpf, "filter"_a, "hook"_a);
+    m.def("filter_machines", &machines);
+    nb::class_<PyMachine>(m, "FilterMachine", "One of the machines that can run a filter, with the filter in it.")
+        .def(
+            "__init__",
+            [](PyMachine* self, const std::string& name, const PyFilter& filter) {
+                new (self) PyMachine(make_machine(name, filter));
+            },
+            "name"_a, "filter"_a)
+        .def("judge", &judge, "data"_a, "origlen"_a = nb::none(), "vlan_tci"_a = 0, "vlan_tpid"_a = 0);
+}
+
+} // namespace wirepath::python
