@@ -19,6 +19,7 @@ struct Instruction {
     std::uint16_t code;
     std::uint8_t jt, jf;
     std::uint32_t k;
+    bool operator==(const Instruction&) const = default;
 };
 
 // The program as it is run: each instruction is decoded once, not for every packet.

@@ -134,7 +134,8 @@ Stats FilteredSource::stats() {
         *stats.received -= rejected_.get();
     if (stats.received_bytes)
         *stats.received_bytes -= rejected_bytes_.get();
-    stats.filtered = rejects_uncounted_ ? std::nullopt : std::optional(rejected_.get());
+    const bool unknown = rejects_uncounted_ && !stats.filtered;
+    stats.filtered = unknown ? std::nullopt : std::optional(stats.filtered.value_or(0) + rejected_.get());
     return stats;
 }
 

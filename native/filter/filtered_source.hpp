@@ -36,7 +36,7 @@ class FilteredSource {
     // Of an interrupt() that ended nothing: the next receive() is not to end for it.
     void forget_interrupt() noexcept { asked_to_end_.store(false, std::memory_order_relaxed); }
     void stop() noexcept { source_->stop(); }
-    // `filtered` is known only if all that was rejected was rejected here.
+    // `filtered` is known only if all that was rejected was rejected here, or the source counts what it rejects.
     Stats stats();
     Error fault() const { return fault_ ? *fault_ : source_->fault(); }
 

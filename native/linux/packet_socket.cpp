@@ -7,15 +7,13 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/membarrier.h>
 #include <net/if.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/error.hpp"
 #include "filter/cooked.hpp"
 #include "filter/filter.hpp"
+#include "linux/packets_under_way.hpp"
 
 namespace wirepath {
 namespace {
@@ -30,13 +28,6 @@ Fd open_socket(int type) {
     if (!fd)
         throw Error::from_errno("opening a packet socket", errno, errno == EPERM ? remedy : "");
     return fd;
-}
-
-// Returns once every packet that was being received or sent when it was called has been through the filters: the
-// kernel runs them inside RCU read sections, and this waits for those.
-void wait_for_packets_under_way() noexcept {
-    if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
-        ::usleep(100'000); // not on this kernel (nohz_full): no packet stays between hook and queue for that long
 }
 
 void load_ancillary(std::vector<sock_filter>& code, int which) {

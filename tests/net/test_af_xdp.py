@@ -86,7 +86,40 @@ def test_says_what_it_takes(wire: Wire) -> None:
     with open_on(wire, filter="udp") as capture:
         source = capture.sources[0]
         assert source.takes_packets
+        assert capture.filtered_by == "xdp"
+        capture.set_filter("")
+        assert capture.filtered_by == "none"
+
+
+@pytest.mark.parametrize("xdp_mode", MODES)
+def test_passes_on_what_the_filter_rejects(wire: Wire, sender: Sender, xdp_mode: str) -> None:
+    """To a tap of the same interface; and it is counted."""
+    frames = [frame(number, port=53 if number % 4 == 0 else 80) for number in range(40)]
+    with wire.far.namespace.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as tap:
+        tap.bind((wire.far.name, ETH_P_ALL))
+        tap.settimeout(0.3)
+        with open_on(wire, xdp_mode=xdp_mode, filter="udp dst port 53") as capture:
+            sender.send(frames)
+            assert numbers(capture, 10) == list(range(0, 40, 4))
+            assert all_at(tap) == [number for number in range(40) if number % 4]
+            assert capture.stats().filtered == 30
+            capture.set_filter("udp dst port 80")
+            sender.send(frames)
+            assert numbers(capture, 30) == [number for number in range(40) if number % 4]
+            assert all_at(tap) == list(range(0, 40, 4))
+        assert capture.stats().filtered == 40
+
+
+def test_filters_in_the_pipeline_what_xdp_cannot(wire: Wire, sender: Sender) -> None:
+    """Jumps that are too long for eBPF: every packet is taken then."""
+    loads = [f"ether[{at}:{size}] != 77" for at in range(50, 1500) for size in (2, 4)]
+    with open_on(wire, filter="udp") as capture:
+        capture.set_filter(" and ".join(loads))
         assert capture.filtered_by == "pipeline"
+        sender.send([frame(number, 1514) for number in range(3)])
+        assert numbers(capture, 3) == [0, 1, 2]
+        capture.set_filter("tcp")
+        assert capture.filtered_by == "xdp"
 
 
 @pytest.mark.parametrize("xdp_mode", MODES)

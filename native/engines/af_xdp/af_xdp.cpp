@@ -41,7 +41,8 @@ Info info_for(const OpenRequest& request, const Device& device, const Settings& 
     interface.speed_bps = device.speed_bps;
     interface.hardware = device.driver;
     info.interface = info.interfaces->add(std::move(interface));
-    info.notes.push_back("every packet of the queues is taken, and the filter runs in the pipeline");
+    info.notes.push_back(
+        "packets of the queues that match the filter are taken; what does not match goes on to the stack");
     if (const std::string missing = queue_list(device, settings.queues); !missing.empty())
         info.notes.push_back("receive queues that are not captured: " + missing);
     return info;

@@ -5,14 +5,16 @@
 
 #include <bpf/bpf.h>
 #include <cerrno>
-#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <numeric>
 #include <redirect.skel.h>
 #include <sys/socket.h>
 
 #include "core/error.hpp"
+#include "filter/ebpf.hpp"
 #include "linux/bpf.hpp"
+#include "linux/bpf_splice.hpp"
 #include "linux/netdev_family.hpp"
 #include "linux/uapi_newer.hpp"
 
@@ -55,6 +57,7 @@ void configure(redirect_bpf& skeleton, const Load& load) {
     }
     bpf_program__set_flags(take, flags);
     bpf_map__set_max_entries(skeleton.maps.sockets, load.queues);
+    bpf_map__set_max_entries(skeleton.maps.rejected, load.queues);
     skeleton.rodata->ifindex = static_cast<int>(load.ifindex);
     skeleton.rodata->with_metadata = load.metadata;
 }
@@ -135,7 +138,21 @@ std::string_view in_words(TagSource tags) {
     return "only tags that are in the bytes";
 }
 
+Error cannot_replace(int err) {
+    return Error::from_errno(
+        "replacing the filter in the XDP program", err,
+        "This needs CAP_BPF and CAP_NET_ADMIN, also after opening: keep them, or set no other filter");
+}
+
 } // namespace
+
+struct Program::Loaded {
+    Skeleton skeleton;
+    int program; // the descriptor of the one that lets everything through
+    FilterSplice splice;
+};
+
+Program::~Program() { detach(); }
 
 Program::Program(const Device& device, const Settings& settings) {
     refuse_if_taken(device);
@@ -157,7 +174,7 @@ Program::Program(const Device& device, const Settings& settings) {
 
 void Program::attach(const Device& device, const Settings& settings, bool native) {
     TagSource tags = TagSource::nowhere;
-    const Skeleton skeleton =
+    Skeleton skeleton =
         load_with_best_tags({static_cast<std::uint32_t>(device.ifindex), device.queues, settings.xdp_timestamps,
                              settings.fragments != Fragments::off, TagSource::nowhere},
                             {best_source(device, native), TagSource::nowhere}, tags);
@@ -173,7 +190,10 @@ void Program::attach(const Device& device, const Settings& settings, bool native
     link_ = Fd(bpf_link_create(bpf_program__fd(take), device.ifindex, BPF_XDP, &options));
     if (!link_)
         throw cannot_attach(device, native, errno);
-    sockets_ = Fd(::fcntl(bpf_map__fd(skeleton->maps.sockets), F_DUPFD_CLOEXEC, 0));
+    const std::uint32_t bound_to = tags == TagSource::driver ? static_cast<std::uint32_t>(device.ifindex) : 0;
+    FilterSplice splice(loaded_program(take, bound_to));
+    const int fd = bpf_program__fd(take);
+    loaded_ = std::make_unique<Loaded>(Loaded{std::move(skeleton), fd, std::move(splice)});
     native_ = native;
     tell(settings, tags);
 }
@@ -193,13 +213,49 @@ void Program::tell(const Settings& settings, TagSource tags) {
 }
 
 void Program::take_queue(std::uint32_t queue, int socket) {
-    if (bpf_map_update_elem(sockets_.get(), &queue, &socket, BPF_ANY) != 0)
+    if (bpf_map_update_elem(bpf_map__fd(loaded_->skeleton->maps.sockets), &queue, &socket, BPF_ANY) != 0)
         throw Error::from_errno("putting the socket of queue " + std::to_string(queue) + " in the XSKMAP", errno);
 }
 
 void Program::leave_queue(std::uint32_t queue) noexcept {
     if (!fork_guard_.in_child())
-        bpf_map_delete_elem(sockets_.get(), &queue);
+        bpf_map_delete_elem(bpf_map__fd(loaded_->skeleton->maps.sockets), &queue);
+}
+
+// None: XDP cannot tell what it asks for, or this process may not load programs any more.
+Fd Program::with_filter(const Filter& filter) const noexcept {
+    try {
+        return loaded_->splice.load(to_ebpf(filter.program(), Hook::xdp));
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+bool Program::set_filter(const Filter* filter) {
+    const std::lock_guard lock(replacing_);
+    std::vector<Instruction> wanted;
+    if (filter != nullptr)
+        wanted.assign(filter->program().begin(), filter->program().end());
+    if (wanted == filter_) // another queue's source asked for it before
+        return filters_;
+    const Fd filtering = filter != nullptr ? with_filter(*filter) : Fd();
+    if (filtering || filters_) {
+        const int replacement = filtering ? filtering.get() : loaded_->program;
+        if (bpf_link_update(link_.get(), replacement, nullptr) != 0)
+            throw cannot_replace(errno);
+    }
+    filter_ = std::move(wanted);
+    filters_ = bool(filtering);
+    return filters_;
+}
+
+std::optional<std::uint64_t> Program::rejected(std::uint32_t queue) const noexcept {
+    const int cpus = libbpf_num_possible_cpus();
+    std::vector<std::uint64_t> counts(cpus > 0 ? static_cast<std::size_t>(cpus) : 0);
+    if (counts.empty() ||
+        bpf_map_lookup_elem(bpf_map__fd(loaded_->skeleton->maps.rejected), &queue, counts.data()) != 0)
+        return std::nullopt;
+    return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
 }
 
 // Said in so many words, since a forked child may hold the descriptors, too. In that child closing is all.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Hands every packet of a receive queue to the AF_XDP socket of that queue, with the time and the VLAN tag in front of
- * it. A queue that has no socket goes on to the network stack. One of the three `take` programs is loaded. */
+/* Hands every packet of a receive queue that the filter lets through to the AF_XDP socket of that queue, with the time
+ * and the VLAN tag in front of it. What it rejects goes on to the network stack, and so does a queue that has no
+ * socket. One of the three `take` programs is loaded. */
 #include "bpf/vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
@@ -8,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "bpf/filter.bpf.h"
 #include "engines/af_xdp/metadata.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -21,6 +23,14 @@ struct {
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
+
+/* What the filter rejected, by queue. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} rejected SEC(".maps");
 
 struct tag {
     __u16 tci;
@@ -37,7 +47,16 @@ struct {
 
 extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md* ctx, __be16* vlan_proto, __u16* vlan_tci) __ksym __weak;
 
+static __always_inline int pass_on(__u32 queue) {
+    __u64* count = bpf_map_lookup_elem(&rejected, &queue);
+    if (count)
+        ++*count; /* this CPU's own */
+    return XDP_PASS;
+}
+
 static __always_inline int redirect(struct xdp_md* ctx, struct tag tag) {
+    if (!filter_packet(ctx, (__u32)tag.tpid << 16 | tag.tci))
+        return pass_on(ctx->rx_queue_index);
     if (with_metadata && bpf_xdp_adjust_meta(ctx, -(int)sizeof(struct packet_metadata)) == 0) {
         struct packet_metadata* to = (void*)(long)ctx->data_meta;
         if ((void*)(to + 1) <= (void*)(long)ctx->data) {

@@ -60,6 +60,7 @@ class ReceiveRing : public Ring<xdp_desc> {
         return known_ - next_;
     }
     std::uint32_t next() const noexcept { return next_; }
+    std::uint32_t end() const noexcept { return produced(); } // from any thread
     void release(std::uint32_t count) noexcept { consume(next_ += count); }
 
   private:

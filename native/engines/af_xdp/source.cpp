@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "engines/af_xdp/metadata.h"
+#include "linux/packets_under_way.hpp"
 #include "linux/uapi_newer.hpp"
 
 namespace wirepath::af_xdp {
@@ -39,6 +40,11 @@ std::uint16_t flags_of(const std::byte* data, const Mac& own) {
         return flag_inbound | flag_other_host;
     return flag_inbound | (std::memcmp(data, everyone, 6) == 0 ? flag_broadcast : flag_multicast);
 }
+
+// Of QueueSource::unsettled_: until the receiver has come to this descriptor, or until it is known to which.
+constexpr std::uint64_t unsettled_until = std::uint64_t{1} << 32, unsettled_for_now = std::uint64_t{1} << 33;
+
+bool reached(std::uint32_t index, std::uint32_t wanted) { return static_cast<std::int32_t>(index - wanted) >= 0; }
 
 timespec to_timespec(nanoseconds time) { return {time.count() / 1'000'000'000, time.count() % 1'000'000'000}; }
 
@@ -76,11 +82,31 @@ void QueueSource::describe() {
             {"prefer_busy_poll", "on", socket_.busy_poll_granted(SO_PREFER_BUSY_POLL) != 0 ? "on" : "off"});
 }
 
+// What the program let through before it was replaced is in the ring as soon as no packet is under way.
 Place QueueSource::set_filter(std::shared_ptr<const Filter> filter) {
-    return filter != nullptr ? Place::pipeline : Place::none;
+    const std::lock_guard lock(closing_);
+    if (stopped_ || fork_guard_.in_child())
+        throw Error(Code::closed, "setting a filter: the capture of " + device_.name +
+                                      (stopped_ ? " has ended" : " belongs to the parent process"));
+    unsettled_.store(unsettled_for_now, std::memory_order_release);
+    const bool in_xdp = program_->set_filter(filter.get());
+    wait_for_packets_under_way();
+    unsettled_.store(unsettled_until | socket_.received().end(), std::memory_order_release);
+    return filter == nullptr ? Place::none : in_xdp ? Place::xdp : Place::pipeline;
 }
 
-void QueueSource::start() { program_->take_queue(queue_, socket_.fd()); }
+bool QueueSource::filter_settled() const noexcept {
+    const std::uint64_t unsettled = unsettled_.load(std::memory_order_acquire);
+    return unsettled != unsettled_for_now &&
+           (unsettled == 0 || reached(before_batch_, static_cast<std::uint32_t>(unsettled)));
+}
+
+void QueueSource::start() {
+    const std::lock_guard lock(closing_);
+    rejected_before_start_ = program_->rejected(queue_);
+    program_->take_queue(queue_, socket_.fd());
+    started_ = true;
+}
 
 Status QueueSource::receive(Batch& into, nanoseconds timeout) noexcept {
     into.release();
@@ -89,10 +115,19 @@ Status QueueSource::receive(Batch& into, nanoseconds timeout) noexcept {
         return Status::error;
     }
     take_back();
+    before_batch_ = socket_.received().next();
+    forget_old_filter();
     if (interrupt_.take())
         return Status::interrupted;
     const Status status = wait_for_packets(timeout);
     return status == Status::ok ? deliver(into) : status;
+}
+
+// The ring's counters begin anew after 2^32 packets.
+void QueueSource::forget_old_filter() noexcept {
+    std::uint64_t unsettled = unsettled_.load(std::memory_order_relaxed);
+    if (unsettled != 0 && filter_settled())
+        unsettled_.compare_exchange_strong(unsettled, 0, std::memory_order_relaxed);
 }
 
 void QueueSource::take_back() noexcept {
@@ -327,14 +362,26 @@ void QueueSource::count(const Batch& batch) noexcept {
 // Leases outlive this: they hold the umem's memory, and nothing of the kernel's.
 void QueueSource::stop() noexcept {
     const std::lock_guard lock(closing_);
-    if (std::exchange(stopped_, true))
+    if (stopped_)
         return;
+    rejected_at_stop_ = rejected();
+    stopped_ = true;
     program_->leave_queue(queue_);
     socket_.statistics(last_);
     socket_.close();
     program_.reset();
     if (!fork_guard_.in_child())
         umem_.trim();
+}
+
+// What the filter kept from this queue's socket while it was there.
+std::optional<std::uint64_t> QueueSource::rejected() const noexcept {
+    if (stopped_)
+        return rejected_at_stop_;
+    if (!started_)
+        return 0;
+    const std::optional<std::uint64_t> now = program_->rejected(queue_);
+    return now && rejected_before_start_ ? std::optional(*now - *rejected_before_start_) : std::nullopt;
 }
 
 Stats QueueSource::stats() {
@@ -344,7 +391,7 @@ Stats QueueSource::stats() {
     Stats stats;
     stats.received = received_.get();
     stats.received_bytes = received_bytes_.get();
-    stats.filtered = 0;
+    stats.filtered = rejected();
     stats.dropped_ring = last_.rx_ring_full;
     stats.dropped_fill = last_.rx_dropped + last_.rx_invalid_descs;
     stats.copied = copied_.packets.get();

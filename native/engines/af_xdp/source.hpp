@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,7 @@ class QueueSource final : public Source {
 
     const Info& info() const noexcept override { return info_; }
     Place set_filter(std::shared_ptr<const Filter> filter) override;
+    bool filter_settled() const noexcept override;
     void start() override;
     Status receive(Batch& into, std::chrono::nanoseconds timeout) noexcept override;
     void interrupt() noexcept override { interrupt_.raise(); }
@@ -38,6 +40,7 @@ class QueueSource final : public Source {
 
   private:
     void describe();
+    void forget_old_filter() noexcept;
     void take_back() noexcept;
     Status wait_for_packets(std::chrono::nanoseconds timeout) noexcept;
     Status sleep(std::chrono::nanoseconds timeout) noexcept;
@@ -53,6 +56,7 @@ class QueueSource final : public Source {
     Packet make_linear(std::uint32_t first, std::uint32_t parts, std::span<std::byte> room, std::int64_t now) noexcept;
     Packet describe_packet(std::byte* data, std::uint32_t length, std::int64_t now) noexcept;
     void count(const Batch& batch) noexcept;
+    std::optional<std::uint64_t> rejected() const noexcept;
 
     Device device_;
     std::uint32_t queue_;
@@ -72,14 +76,17 @@ class QueueSource final : public Source {
     std::uint32_t due_ = 0;           // packets that were there at the last wait and are still to be delivered
     bool flowing_ = false;            // there were many
     bool link_gone_ = false;
+    std::uint32_t before_batch_ = 0; // descriptors that the kernel produced before those of the batch
     std::optional<Error> fault_;
 
     Counter received_, received_bytes_, waits_;
     CopyCount copied_, pieces_; // packets, and the parts of them that were copied one by one
     ForkGuard fork_guard_;
-    std::mutex closing_; // between stats() and stop()
-    bool stopped_ = false;
+    std::mutex closing_; // between stats(), set_filter() and stop()
+    bool started_ = false, stopped_ = false;
     xdp_statistics last_{};
+    std::optional<std::uint64_t> rejected_before_start_, rejected_at_stop_;
+    std::atomic<std::uint64_t> unsettled_{0}; // 0: settled; else until what is told in source.cpp
 };
 
 } // namespace wirepath::af_xdp
