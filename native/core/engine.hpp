@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/options.hpp"
+#include "core/sender.hpp"
 #include "core/source.hpp"
 
 namespace wirepath {
@@ -39,6 +40,9 @@ struct Engine {
     // One source a queue or fanout member. None is bound to the interface before its start(), so that a filter can be
     // set before the first packet. Throws Error.
     std::vector<std::unique_ptr<Source>> (*open)(const OpenRequest& request);
+    // For who sends: options of their own, and a sender on the interface. nullptr: it cannot send. Throws Error.
+    std::span<const OptionSpec> send_options = {};
+    std::unique_ptr<Sender> (*open_sender)(const SendRequest& request) = nullptr;
 };
 
 // A row of the registry: every engine of engines.def, built or not.
@@ -51,5 +55,6 @@ struct Registered {
 
 std::span<const Registered> registry() noexcept;
 const Engine& engine_named(std::string_view name); // throws Error not_found or unsupported
+std::unique_ptr<Sender> open_sender(std::string_view engine, const SendRequest& request); // throws Error
 
 } // namespace wirepath

@@ -5,13 +5,10 @@
 #include <memory>
 
 #include "core/batch.hpp"
+#include "core/rows.hpp"
 #include "core/source.hpp"
 
 namespace wirepath {
-
-struct Rows {
-    std::uint32_t begin, end;
-};
 
 // Where batches end. One thread.
 class Sink {

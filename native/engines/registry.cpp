@@ -45,4 +45,15 @@ const Engine& engine_named(std::string_view name) {
     return *at->engine;
 }
 
+std::unique_ptr<Sender> open_sender(std::string_view engine, const SendRequest& request) {
+    const Engine& found = engine_named(engine);
+    if (found.open_sender != nullptr)
+        return found.open_sender(request);
+    std::string able;
+    for (const Registered& row : engines)
+        if (row.engine != nullptr && row.engine->open_sender != nullptr)
+            able += (able.empty() ? "" : ", ") + std::string(row.name);
+    throw Error(Code::unsupported, "the engine " + std::string(engine) + " cannot send", 0, "These can: " + able);
+}
+
 } // namespace wirepath

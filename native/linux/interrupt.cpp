@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "core/error.hpp"
@@ -31,8 +30,8 @@ bool Interrupt::take_readable() noexcept {
     return raised_.exchange(false, std::memory_order_acq_rel);
 }
 
-Status Interrupt::wait(int fd, std::chrono::nanoseconds timeout, short& revents) noexcept {
-    pollfd fds[2] = {{event_.get(), POLLIN, 0}, {fd, POLLIN, 0}};
+Status Interrupt::wait(int fd, std::chrono::nanoseconds timeout, short& revents, short events) noexcept {
+    pollfd fds[2] = {{event_.get(), POLLIN, 0}, {fd, events, 0}};
     const auto count = timeout.count();
     const timespec limit = {count / 1'000'000'000, count % 1'000'000'000};
     const int ready = ::ppoll(fds, fd < 0 ? 1 : 2, count < 0 ? nullptr : &limit, nullptr);
@@ -42,6 +41,11 @@ Status Interrupt::wait(int fd, std::chrono::nanoseconds timeout, short& revents)
     if (fds[0].revents != 0 && take_readable())
         return Status::interrupted;
     return revents != 0 ? Status::ok : Status::timeout;
+}
+
+Status Interrupt::pause(std::chrono::nanoseconds time) noexcept {
+    short nothing = 0;
+    return wait(-1, time, nothing);
 }
 
 } // namespace wirepath

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <poll.h>
 
 #include "core/status.hpp"
 #include "linux/fd.hpp"
@@ -21,9 +22,12 @@ class Interrupt {
     int fd() const noexcept { return event_.get(); }
     bool take_readable() noexcept;
 
-    // Waits until fd is readable or has an error (ok), the interrupt is raised (interrupted, and taken), a signal or
-    // the timeout ends it (timeout). `revents` gets poll's bits of fd. A timeout below zero waits without end.
-    Status wait(int fd, std::chrono::nanoseconds timeout, short& revents) noexcept;
+    // Waits until fd is readable (or what else poll(2) is asked for) or has an error (ok), the interrupt is raised
+    // (interrupted, and taken), a signal or the timeout ends it (timeout). `revents` gets poll's bits of fd. An fd
+    // below zero never is; a timeout below zero waits without end.
+    Status wait(int fd, std::chrono::nanoseconds timeout, short& revents, short events = POLLIN) noexcept;
+    // Waits for so long, if nothing ends it (timeout).
+    Status pause(std::chrono::nanoseconds time) noexcept;
 
   private:
     Fd event_;

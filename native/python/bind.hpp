@@ -11,6 +11,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "core/error.hpp"
+#include "core/sender.hpp"
 #include "core/stats.hpp"
 
 namespace wirepath::python {
@@ -27,6 +28,7 @@ void bind_print(nb::module_& m);
 void bind_files(nb::module_& m);
 void bind_summary(nb::module_& m);
 void bind_pipeline(nb::module_& m);
+void bind_sender(nb::module_& m);
 void bind_filter(nb::module_& m);
 void bind_filter_machines(nb::module_& m);
 void bind_trace(nb::module_& m);
@@ -39,5 +41,6 @@ void bind_drops(nb::module_& m);
 nb::str text_of(const std::string& text);
 
 nb::dict to_dict(const Stats& stats); // a counter without a value is None
+nb::dict to_dict(const SendStats& stats);
 
 } // namespace wirepath::python

@@ -50,6 +50,12 @@ nb::dict describe(const Registered& row) {
         for (const OptionSpec& spec : row.engine->options)
             options.append(describe(spec));
     engine["options"] = options;
+    engine["sends"] = row.engine != nullptr && row.engine->open_sender != nullptr;
+    nb::list send_options;
+    if (row.engine != nullptr)
+        for (const OptionSpec& spec : row.engine->send_options)
+            send_options.append(describe(spec));
+    engine["send_options"] = send_options;
     return engine;
 }
 
@@ -81,12 +87,21 @@ nb::list stat_meanings() {
     return result;
 }
 
+nb::list send_stat_meanings() {
+    nb::list result;
+#define WIREPATH_SEND_STAT(name, meaning) result.append(nb::make_tuple(#name, meaning));
+#include "core/send_stats.def"
+#undef WIREPATH_SEND_STAT
+    return result;
+}
+
 } // namespace
 
 void bind_engines(nb::module_& m) {
     m.def("engines", &engines, "The registry: every engine of this version, built or not.");
     m.def("probe", &probe, "engine"_a, "(usable, reason): whether the engine can run here, and why not.");
     m.def("stat_meanings", &stat_meanings, "(name, meaning) of each counter.");
+    m.def("send_stat_meanings", &send_stat_meanings, "(name, meaning) of each counter of a sender.");
 }
 
 } // namespace wirepath::python

@@ -15,6 +15,7 @@ NB_MODULE(_core, m) {
     bind_files(m);
     bind_summary(m);
     bind_pipeline(m);
+    bind_sender(m);
     bind_trace(m);
     bind_nic(m);
     bind_trace_packets(m);

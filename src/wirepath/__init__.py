@@ -31,6 +31,7 @@ from wirepath.files import FileInterface, FileSummary, PcapngWriter, PcapWriter,
 from wirepath.filter import Filter, compile_filter
 from wirepath.info import Interface, SourceInfo
 from wirepath.pipeline import Run, run
+from wirepath.send import Sender, SendStats, open_sender
 from wirepath.stats import Stats
 
 __all__ = [
@@ -61,6 +62,8 @@ __all__ = [
     "PrintSink",
     "RefusedError",
     "Run",
+    "SendStats",
+    "Sender",
     "Sink",
     "SourceInfo",
     "Stats",
@@ -71,6 +74,7 @@ __all__ = [
     "compile_filter",
     "engines",
     "open",
+    "open_sender",
     "run",
     "summarize",
 ]

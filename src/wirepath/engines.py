@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from wirepath import _core
 
@@ -36,6 +36,10 @@ class Engine:
     """What it captures does not reach this host's network stack."""
     built: bool
     options: tuple[Option, ...]
+    sends: bool
+    """Whether it can also send."""
+    send_options: tuple[Option, ...]
+    """Its options for sending."""
 
     @cached_property
     def _probe(self) -> tuple[bool, str]:
@@ -61,17 +65,20 @@ def engines() -> list[Engine]:
             target=row["target"],
             takes_packets=row["takes_packets"],
             built=row["built"],
-            options=tuple(
-                Option(
-                    name=option["name"],
-                    kind=option["kind"],
-                    unit=option["unit"],
-                    default=option["default"],
-                    choices=tuple(option["choices"]),
-                    help=option["help"],
-                )
-                for option in row["options"]
-            ),
+            options=tuple(_option(option) for option in row["options"]),
+            sends=row["sends"],
+            send_options=tuple(_option(option) for option in row["send_options"]),
         )
         for row in _core.engines()
     ]
+
+
+def _option(option: dict[str, Any]) -> Option:
+    return Option(
+        name=option["name"],
+        kind=option["kind"],
+        unit=option["unit"],
+        default=option["default"],
+        choices=tuple(option["choices"]),
+        help=option["help"],
+    )

@@ -15,6 +15,7 @@
 #include "core/copy.hpp"
 #include "core/engine.hpp"
 #include "core/error.hpp"
+#include "engines/socket/sender.hpp"
 #include "linux/interrupt.hpp"
 #include "linux/packet_fanout.hpp"
 #include "linux/packet_socket.hpp"
@@ -323,7 +324,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine socket_engine;
 const Engine socket_engine{
-    "socket", Takes::interface, false, options, probe_packet_socket, open,
+    "socket", Takes::interface, false, options, probe_packet_socket, open, socket_send_options(), open_socket_sender,
 };
 
 } // namespace wirepath

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of the senders' table: each engine that can send, once or in several modes.
+
+An engine that is not named here takes part as it is, with its defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import wirepath as wp
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    engine: str
+    options: dict[str, Any] = field(default_factory=dict)
+    through_qdisc: bool = True  # and so can be made to wait by one
+
+
+_KNOWN = {
+    "socket": [
+        Variant("socket", "socket"),
+        Variant("socket qdisc_bypass", "socket", {"qdisc_bypass": True}, through_qdisc=False),
+    ],
+}
+
+
+def variants() -> list[Variant]:
+    """Every column, usable here or not."""
+    return [
+        variant
+        for engine in wp.engines()
+        if engine.sends
+        for variant in _KNOWN.get(engine.name, [Variant(engine.name, engine.name)])
+    ]
