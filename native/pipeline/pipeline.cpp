@@ -2,11 +2,9 @@
 #include "pipeline/pipeline.hpp"
 
 #include <algorithm>
-#include <csignal>
-#include <ctime>
-#include <pthread.h>
-#include <sched.h>
 #include <utility>
+
+#include "pipeline/thread.hpp"
 
 namespace wirepath {
 namespace {
@@ -17,37 +15,6 @@ using Steady = std::chrono::steady_clock;
 constexpr auto idle_tick = 100ms;   // how often a sink may flush or rotate when nothing comes
 constexpr auto drain_step = 20ms;   // longer than a ring's block timeout: what has arrived shows within it
 constexpr auto drain_limit = 300ms; // of a flood that does not end
-
-std::int64_t thread_cpu_ns() {
-    timespec t{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec * std::int64_t{1'000'000'000} + t.tv_nsec;
-}
-
-void pin(int cpu) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<std::size_t>(cpu), &set);
-    if (const int err = ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set); err != 0)
-        throw Error(Code::bad_option, "running a worker on CPU " + std::to_string(cpu), err,
-                    "lscpu shows the CPUs that there are");
-}
-
-// Signals are for the thread that started the pipeline: its wait() ends early, and its program decides.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-  private:
-    sigset_t before_;
-};
 
 } // namespace
 

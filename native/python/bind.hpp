@@ -29,6 +29,7 @@ void bind_files(nb::module_& m);
 void bind_summary(nb::module_& m);
 void bind_pipeline(nb::module_& m);
 void bind_sender(nb::module_& m);
+void bind_sending(nb::module_& m);
 void bind_filter(nb::module_& m);
 void bind_filter_machines(nb::module_& m);
 void bind_trace(nb::module_& m);

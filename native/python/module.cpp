@@ -16,6 +16,7 @@ NB_MODULE(_core, m) {
     bind_summary(m);
     bind_pipeline(m);
     bind_sender(m);
+    bind_sending(m);
     bind_trace(m);
     bind_nic(m);
     bind_trace_packets(m);

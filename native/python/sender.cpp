@@ -7,6 +7,7 @@
 #include "core/buffer_pool.hpp"
 #include "core/engine.hpp"
 #include "linux/netns.hpp"
+#include "linux/routes.hpp"
 
 namespace wirepath::python {
 namespace {
@@ -70,10 +71,13 @@ PyBatch batch_of_frames(const nb::list& frames, std::int64_t ts, std::uint32_t l
 } // namespace
 
 PySender::PySender(const std::string& engine, const std::string& interface,
-                   const std::map<std::string, std::string>& options, const std::string& netns) {
+                   const std::map<std::string, std::string>& options, const std::string& netns, bool force) {
     const nb::gil_scoped_release release;
     const Netns there(netns);
     const Netns::Inside inside(there);
+    if (!force && carries_default_route(interface))
+        throw Error(Code::refused, "sending on " + interface + ": it carries this host's default route", 0,
+                    "If that is what you want, say so with --force (force=True)");
     sender_ = open_sender(engine, {interface, options});
     info_ = sender_->info();
 }
@@ -162,8 +166,8 @@ nb::dict to_dict(const SendStats& stats) {
 void bind_sender(nb::module_& m) {
     nb::class_<PySender>(m, "Sender")
         .def(nb::init<const std::string&, const std::string&, const std::map<std::string, std::string>&,
-                      const std::string&>(),
-             "engine"_a, "interface"_a, "options"_a, "netns"_a)
+                      const std::string&, bool>(),
+             "engine"_a, "interface"_a, "options"_a, "netns"_a, "force"_a)
         .def("send", &PySender::send, "batch"_a, "first"_a, "timeout_s"_a)
         .def("drain", &PySender::drain, "timeout_s"_a)
         .def("interrupt", &PySender::interrupt)

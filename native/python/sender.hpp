@@ -16,7 +16,7 @@ namespace wirepath::python {
 class PySender {
   public:
     PySender(const std::string& engine, const std::string& interface, const std::map<std::string, std::string>& options,
-             const std::string& netns);
+             const std::string& netns, bool force);
     ~PySender() { close(); }
     PySender(const PySender&) = delete;
     PySender& operator=(const PySender&) = delete;

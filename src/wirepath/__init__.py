@@ -29,9 +29,10 @@ from wirepath.errors import (
 )
 from wirepath.files import FileInterface, FileSummary, PcapngWriter, PcapWriter, summarize
 from wirepath.filter import Filter, compile_filter
+from wirepath.flow import Flow, parse_flow
 from wirepath.info import Interface, SourceInfo
 from wirepath.pipeline import Run, run
-from wirepath.send import Sender, SendStats, open_sender
+from wirepath.send import Sender, SendStats, Sent, open_sender, send
 from wirepath.stats import Stats
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Filter",
     "FilterError",
     "Flag",
+    "Flow",
     "Interface",
     "InterfaceGoneError",
     "NoBufferError",
@@ -64,6 +66,7 @@ __all__ = [
     "Run",
     "SendStats",
     "Sender",
+    "Sent",
     "Sink",
     "SourceInfo",
     "Stats",
@@ -75,6 +78,8 @@ __all__ = [
     "engines",
     "open",
     "open_sender",
+    "parse_flow",
     "run",
+    "send",
     "summarize",
 ]

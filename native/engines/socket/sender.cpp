@@ -183,6 +183,8 @@ Status SocketSender::not_sent(int error, std::uint32_t& done, Deadline deadline)
 }
 
 Status SocketSender::drain(Deadline deadline) noexcept {
+    if (interrupt_.take())
+        return Status::interrupted;
     while (socket_.under_way().value_or(0) != 0)
         if (const Status status = room_.pause(deadline, counters_); status != Status::ok)
             return status;
