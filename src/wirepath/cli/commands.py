@@ -18,6 +18,7 @@ COMMANDS = (
     Row("capture", "wirepath.cli.capture", "Capture packets from interfaces: print, write, count."),
     Row("read", "wirepath.cli.read", "Read capture files: print, filter, merge, convert, follow."),
     Row("info", "wirepath.cli.info", "Say what is in capture files."),
+    Row("send", "wirepath.cli.send", "Send capture files, or traffic that is made, at a chosen rate."),
     Row("trace", "wirepath.cli.trace", "Follow packets through the kernel, function by function, to their end."),
     Row("copies", "wirepath.cli.copies", "Count the CPU's copies of a packet, function by function, for each engine."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),

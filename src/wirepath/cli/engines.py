@@ -2,6 +2,7 @@
 """``wirepath engines``."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ class CommandWithEngines(click.Command):
 def command(names: tuple[str, ...], as_json: bool) -> None:
     """List the ENGINEs: whether each can run here, or why not.
 
-    Named ones are listed with their options, which `capture -o` and `read -o` take.
+    Named ones are listed with their options, which `capture -o` and `read -o` take, and those that `send -o` takes.
     """
     known = engines()
     unknown = set(names) - {engine.name for engine in known}
@@ -58,23 +59,27 @@ def as_object(engine: Engine) -> dict[str, Any]:
         "takes_packets": engine.takes_packets,
         "target": engine.target,
         "summary": engine.summary,
-        "options": [
-            {
-                "name": option.name,
-                "kind": option.kind,
-                "unit": option.unit,
-                "default": option.default,
-                "choices": list(option.choices),
-                "help": option.help,
-            }
-            for option in engine.options
-        ],
+        "options": [_option(option) for option in engine.options],
+        "sends": engine.sends,
+        "send_options": [_option(option) for option in engine.send_options],
     }
 
 
-def option_rows(engine: Engine) -> list[tuple[str, str]]:
-    """(name=default, what it does) of each option."""
-    return [(f"{option.name}={option.default}", _explain(option)) for option in engine.options]
+def _option(option: Option) -> dict[str, Any]:
+    return {
+        "name": option.name,
+        "kind": option.kind,
+        "unit": option.unit,
+        "default": option.default,
+        "choices": list(option.choices),
+        "help": option.help,
+    }
+
+
+def option_rows(engine: Engine, options: Sequence[Option] | None = None) -> list[tuple[str, str]]:
+    """(name=default, what it does) of each option; None: of those for capturing."""
+    described = engine.options if options is None else options
+    return [(f"{option.name}={option.default}", _explain(option)) for option in described]
 
 
 def _explain(option: Option) -> str:
@@ -103,3 +108,8 @@ def _show(engine: Engine) -> None:
     with formatter.indentation():
         formatter.write_dl(option_rows(engine))
     click.echo(formatter.getvalue() if engine.options else "  It has no options.")
+    if engine.sends and engine.send_options:
+        formatter = click.HelpFormatter(width=100)
+        with formatter.section("  For sending"):
+            formatter.write_dl(option_rows(engine, engine.send_options))
+        click.echo(formatter.getvalue())
