@@ -21,6 +21,10 @@ class Variant:
 
 
 _KNOWN = {
+    "tpacket_v3": [
+        Variant("tpacket_v3", "tpacket_v3"),
+        Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),
+    ],
     "socket": [
         Variant("socket", "socket"),
         Variant("socket qdisc_bypass", "socket", {"qdisc_bypass": True}, through_qdisc=False),

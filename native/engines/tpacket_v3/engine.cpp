@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engines/tpacket_v3/sender.hpp"
 #include "engines/tpacket_v3/source.hpp"
 
 namespace wirepath {
@@ -23,7 +24,9 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine tpacket_v3_engine;
 const Engine tpacket_v3_engine{
-    "tpacket_v3", Takes::interface, false, options, probe_packet_socket, open,
+    "tpacket_v3",         Takes::interface,          false,
+    options,              probe_packet_socket,       open,
+    tpacket_v3::send_options(), tpacket_v3::open_sender,
 };
 
 } // namespace wirepath
