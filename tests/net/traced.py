@@ -13,6 +13,7 @@ from typing import Self
 
 import pytest
 
+from net.loaded import ids
 from wirepath import _core
 from wirepath.bench.lab import Wire
 from wirepath.bench.link import Link
@@ -120,8 +121,7 @@ def only_end(packet: TracedPacket) -> End:
 
 def programs() -> set[int]:
     """The kernel's BPF programs that are ours, by id."""
-    listed = subprocess.run(["bpftool", "prog", "show"], check=True, capture_output=True, text=True).stdout
-    return {int(line.split(":")[0]) for line in listed.splitlines() if " name on_kfree_skb " in line}
+    return ids("prog", "on_kfree_skb")
 
 
 def me() -> int:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 
 import pytest
 
+from net.loaded import ids
 from wirepath.trace.copies import Measurement, Report, measure
 from wirepath.trace.pair import Pair
 
@@ -137,29 +137,19 @@ def test_what_this_kernel_lacks_is_named(report: Report, kernel_version: tuple[i
         assert count.calls.how in ("reference", "unknown")
 
 
-def _ids(what: str) -> set[int]:
-    """Of all programs or links. bpftool gives up when one vanishes while it lists them: then it is asked again."""
-    for _ in range(50):
-        listed = subprocess.run(["bpftool", "--json", what, "list"], capture_output=True, check=False, text=True)
-        if listed.returncode == 0:
-            return {one["id"] for one in json.loads(listed.stdout)}
-        time.sleep(0.1)
-    raise AssertionError(listed.stdout + listed.stderr)
-
-
 def test_killing_it_leaves_no_program(nic_pair: tuple[str, str]) -> None:
-    before = _ids("prog"), _ids("link")
+    before = ids("prog"), ids("link")
     pair = ["--pair", ",".join(nic_pair)]
     command = [sys.executable, "-m", "wirepath", "copies", *pair, "--engine", "socket", "--count", "100000"]
     until = time.monotonic() + PATIENCE_S
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as tool:
         try:
-            while len(_ids("link") - before[1]) < 30 and time.monotonic() < until:
+            while len(ids("link") - before[1]) < 30 and time.monotonic() < until:
                 time.sleep(0.2)
-            attached = len(_ids("link") - before[1])
+            attached = len(ids("link") - before[1])
         finally:
             tool.send_signal(signal.SIGKILL)
     assert attached >= 30
-    while (_ids("prog") - before[0] or _ids("link") - before[1]) and time.monotonic() < until:
+    while (ids("prog") - before[0] or ids("link") - before[1]) and time.monotonic() < until:
         time.sleep(0.2)
-    assert (_ids("prog") - before[0], _ids("link") - before[1]) == (set(), set())
+    assert (ids("prog") - before[0], ids("link") - before[1]) == (set(), set())
