@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from net.loaded import ids
 from wirepath import _core
 from wirepath.bench.frames import Sender, frame
 from wirepath.bench.lab import Wire
@@ -111,14 +112,20 @@ def test_a_mode_that_is_not_granted_shows_references_only(wire: Wire) -> None:
     assert found["generic"].count("xdp_redirect").calls.value == 1.0
 
 
-def ids(what: str) -> set[int]:
-    """Of all programs or links. bpftool gives up when one vanishes while it lists them: then it is asked again."""
-    for _ in range(50):
-        listed = subprocess.run(["bpftool", "--json", what, "list"], capture_output=True, check=False, text=True)
-        if listed.returncode == 0:
-            return {one["id"] for one in json.loads(listed.stdout)}
-        time.sleep(0.1)
-    raise AssertionError(listed.stdout + listed.stderr)
+def test_what_is_no_device_has_no_dma(wire: Wire) -> None:
+    """Bridges, tun and others name a bus that there is not."""
+    with wire.far.namespace.routes() as routes:
+        routes.link("add", ifname="br0", kind="bridge")
+    for name in ("br0", wire.far.name):
+        end = Endpoint(name, wire.far.namespace.path)
+        assert (end.is_device(), end.irqs()) == (False, None)
+
+
+def test_a_sender_that_cannot_send_says_so_in_a_line(wire: Wire) -> None:
+    command = [sys.executable, "-m", "wirepath.trace.sender", str(os.getpid()), "eth9", wire.near.namespace.path]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert said.stderr == "wirepath: sending known packets on eth9: No such device\n"
 
 
 def wait_until(condition: Callable[[], bool]) -> bool:

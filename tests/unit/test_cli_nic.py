@@ -8,8 +8,11 @@ import re
 import socket
 
 import pytest
+from click.testing import CliRunner
 
 from unit.command_line import wirepath
+from wirepath import nic
+from wirepath.cli.nic import command
 
 SECTIONS = ["Link", "What changes the packets before a capture sees them", "Programs", "Clocks", "Engines", "To use"]
 
@@ -18,6 +21,13 @@ def test_a_line_for_each_interface() -> None:
     lines = wirepath("nic").stdout.splitlines()
     assert lines[0].split()[:4] == ["name", "driver", "speed", "queues"]
     assert [line.split()[0] for line in lines[1:]] == [name for _, name in sorted(socket.if_nameindex())]
+
+
+def test_one_that_goes_while_they_are_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nic, "names", lambda _netns: ["wirepath-gone", "lo"])
+    done = CliRunner().invoke(command, [])
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.output.splitlines()] == ["name", "lo"]
 
 
 def test_the_screen_has_its_sections_in_order() -> None:

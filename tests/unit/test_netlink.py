@@ -62,6 +62,36 @@ def test_the_kernel_answers() -> None:
         assert IFINFO.unpack_from(lo)[2] == socket.if_nametoindex("lo")
 
 
+class Changing:
+    """A socket that answers dumps of three links, of which the first `interrupted` were overtaken by a change."""
+
+    def __init__(self, interrupted: int) -> None:
+        self.left = interrupted
+        self.dumps = 0
+
+    def send(self, asked: bytes) -> None:
+        self.sequence = struct.unpack_from("=I", asked, 8)[0]
+        self.dumps += 1
+
+    def recv(self, _room: int) -> bytes:
+        torn = self.left > 0
+        self.left -= torn
+        header = struct.Struct("=IHHII")
+        links = [header.pack(20, 16, 0x12 if torn else 0x2, self.sequence, 0) + struct.pack("=I", self.dumps)] * 3
+        return b"".join(links) + header.pack(20, 3, 0x2, self.sequence, 0) + struct.pack("=i", 0)
+
+
+@pytest.mark.parametrize(("interrupted", "dumps"), [(0, 1), (3, 4), (100, 10)])
+def test_a_dump_that_a_change_overtook_is_asked_for_again(interrupted: int, dumps: int) -> None:
+    """What such a dump lists may lack something that was there all the time (netlink(7), NLM_F_DUMP_INTR)."""
+    with Netlink(socket.NETLINK_ROUTE) as route:
+        route._socket.close()
+        route._socket = changing = Changing(interrupted)  # type: ignore[assignment]
+        route.close = lambda: None  # type: ignore[method-assign]
+        assert route.dump(RTM_GETLINK, b"") == [struct.pack("=I", dumps)] * 3
+        assert changing.dumps == dumps
+
+
 def test_a_refusal_is_an_error_with_its_number() -> None:
     with Netlink(socket.NETLINK_ROUTE) as route:
         with pytest.raises(OSError) as refused:  # noqa: PT011 (its number is checked)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path as File
 
@@ -10,7 +11,7 @@ import pytest
 
 import wirepath as wp
 from wirepath.figure import Figure
-from wirepath.path import Branch, Fact, Path, Stage
+from wirepath.path import Branch, Fact, Path, Stage, measured_copies
 from wirepath.path.branches import BRANCHES, COPIES
 from wirepath.path.counters import STAGES, TABLE, Counter, lost_by, netfilter
 from wirepath.path.counters.link import driver_losses
@@ -116,6 +117,29 @@ def test_connections_that_were_forgotten_are_no_packets(tmp_path: File, monkeypa
     found = {each.name: each for each in netfilter.read_netfilter_losses() if each.of == "conntrack"}
     assert {name: each.value for name, each in found.items()} == {"drop": 11, "early_drop": 9, "insert_failed": 1}
     assert lost_by((each.kind, each.value or 0) for each in found.values()) == 11
+
+
+FUNCTION = {"function": "skb_copy_bits", "calls": {"value": 1, "how": "measured", "detail": ""}}
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        3,
+        [{}],
+        [FUNCTION | {"calls": None}],
+        [{"calls": FUNCTION["calls"]}],
+        [FUNCTION | {"calls": {"value": 1, "how": "measured"}}],
+        [FUNCTION | {"calls": {"value": 1, "how": "unknown", "detail": ""}}],
+        [FUNCTION | {"calls": {"value": "many", "how": "measured", "detail": ""}}],
+    ],
+)
+def test_a_damaged_file_of_copies_is_refused(functions: object, tmp_path: File) -> None:
+    file = tmp_path / "copies.json"
+    one = {"engine": "tpacket_v3", "mode": "default", "size": 200, "functions": functions}
+    file.write_text(json.dumps({"v": 1, "measurements": [one]}))
+    with pytest.raises(wp.FileFormatError, match="wirepath copies --json"):
+        measured_copies(str(file))
 
 
 def test_queues_are_added_up_and_known_names_have_a_meaning() -> None:

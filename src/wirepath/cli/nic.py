@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``wirepath nic``."""
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -13,6 +14,7 @@ from wirepath import nic
 from wirepath.cli.nic_rates import rates_object, show_activity, show_rates
 from wirepath.cli.nic_screen import show_list, show_nic
 from wirepath.cli.waiting import Seconds
+from wirepath.errors import NotFoundError
 from wirepath.figure import Figure
 
 __all__ = ["as_object", "command"]
@@ -105,7 +107,10 @@ def _need_interface(asked: bool) -> None:
 
 
 def _list(netns: str | None, as_json: bool) -> None:
-    found = [nic.read(name, netns) for name in nic.names(netns)]
+    found = []
+    for name in nic.names(netns):
+        with contextlib.suppress(NotFoundError):  # it has just gone
+            found.append(nic.read(name, netns))
     if as_json:
         click.echo(json.dumps([as_object(row) for row in found], indent=2))
     else:

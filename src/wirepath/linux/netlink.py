@@ -17,6 +17,8 @@ from typing import Self
 __all__ = ["Attributes", "Family", "Netlink", "attribute", "attributes", "listed"]
 
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_INTERRUPTED = 0x10
+_MOST_DUMPS = 10  # of what changes all the time
 _CAPPED, _ACK_TLVS = 0x100, 0x200
 _ERROR, _DONE = 2, 3
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 270, 10, 11, 12
@@ -93,6 +95,7 @@ class Netlink:
         for option in (_CAP_ACK, _EXT_ACK, _STRICT_CHECK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
         self._sequence = 0
+        self._interrupted = False
 
     def ask(self, kind: int, payload: bytes) -> bytes:
         """The payload of the answer to a request.
@@ -103,18 +106,24 @@ class Netlink:
         return next(self._exchange(kind, _REQUEST | _ACK, payload), b"")
 
     def dump(self, kind: int, payload: bytes) -> list[bytes]:
-        """The payload of each message of a dump.
+        """The payload of each message of a dump. One that what it lists has changed under is asked for again.
 
         Raises:
             OSError: the kernel's refusal, in its own words where it has any.
         """
-        return list(self._exchange(kind, _REQUEST | _DUMP, payload))
+        for _ in range(_MOST_DUMPS):
+            self._interrupted = False
+            answers = list(self._exchange(kind, _REQUEST | _DUMP, payload))
+            if not self._interrupted:
+                break
+        return answers
 
     def _exchange(self, kind: int, flags: int, payload: bytes) -> Iterator[bytes]:
         self._sequence += 1
         self._socket.send(_HEADER.pack(_HEADER.size + len(payload), kind, flags, self._sequence, 0) + payload)
         answers = []
         for answered, answer_flags, body in self._messages():
+            self._interrupted |= bool(answer_flags & _INTERRUPTED)
             if answered in (_ERROR, _DONE):
                 _raise_if_refused(answered, answer_flags, body)
                 break

@@ -70,11 +70,12 @@ def fresh() -> int:
     home = own()
     try:
         _call("unshare", _CLONE_NEWNET)
-        made = own()
-        _call("setns", home, _CLONE_NEWNET)
+        try:
+            return own()
+        finally:
+            _call("setns", home, _CLONE_NEWNET)
     finally:
         os.close(home)
-    return made
 
 
 def _call(name: str, *arguments: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path as File
 from typing import Any
 
 from wirepath.errors import FileFormatError, error
+from wirepath.figure import Figure
 from wirepath.linux.netns import inside
 from wirepath.path.branches import chosen
 from wirepath.path.counters.reading import index_of
@@ -107,13 +108,15 @@ def measured_copies(file: str) -> list[Mapping[str, Any]]:
         report = json.loads(File(file).read_text(encoding="utf-8"))
         measurements: list[Mapping[str, Any]] = report["measurements"]
         for one in measurements:
-            _ = (
-                one["engine"],
-                one["mode"],
-                int(one["size"]),
-                [function["calls"]["how"] for function in one["functions"]],
-            )
+            _ = one["engine"], one["mode"], int(one["size"]), [_figure_of(function) for function in one["functions"]]
     except (ValueError, KeyError, TypeError) as problem:
         doing = f"reading {file}: {type(problem).__name__}: {problem}"
         raise error(FileFormatError, doing, "It takes what `wirepath copies --json` writes") from None
     return measurements
+
+
+def _figure_of(function: Mapping[str, Any]) -> tuple[str, Figure]:
+    """Raises KeyError, TypeError, ValueError: it is none."""
+    calls = function["calls"]
+    value = calls["value"]
+    return function["function"], Figure(None if value is None else float(value), calls["how"], calls["detail"])

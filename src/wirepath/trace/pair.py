@@ -47,17 +47,23 @@ class Endpoint:
 
     def is_device(self) -> bool:
         """Whether there is a device behind it: something that interrupts and writes to memory."""
-        return bool(self._driver_info()[1])
+        return self._device() is not None
 
     def irqs(self) -> set[int] | None:
         """The numbers of its device's interrupts; None: it has no device, or none on a bus that tells them."""
-        bus = self._driver_info()[1]
-        for device in Path("/sys/bus").glob(f"*/devices/{bus}") if bus else ():
-            if (vectors := device / "msi_irqs").is_dir():
-                return {int(vector.name) for vector in vectors.iterdir()}
-            if (irq := device / "irq").is_file() and (number := int(irq.read_text())) > 0:
-                return {number}
+        device = self._device()
+        if device is None:
+            return None
+        if (vectors := device / "msi_irqs").is_dir():
+            return {int(vector.name) for vector in vectors.iterdir()}
+        if (irq := device / "irq").is_file() and (number := int(irq.read_text())) > 0:
+            return {number}
         return None
+
+    def _device(self) -> Path | None:
+        """Its directory below /sys/bus. Virtual interfaces name a bus, too: ``tap``, ``N/A``."""
+        bus = self._driver_info()[1]
+        return next((place for place in Path("/sys/bus").glob("*/devices/*") if bus and place.name == bus), None)
 
     def _driver_info(self) -> tuple[str, str]:
         """(driver, place on its bus)."""

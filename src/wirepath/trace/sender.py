@@ -21,6 +21,7 @@ from typing import Self
 from wirepath.bench.frames import frame
 from wirepath.errors import WirepathError, error
 from wirepath.linux import netns
+from wirepath.printable import printable
 from wirepath.trace.pair import Endpoint
 
 __all__ = ["KnownSender", "Sending"]
@@ -112,4 +113,7 @@ def _main(parent: str, name: str, namespace: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    try:
+        _main(*sys.argv[1:])
+    except OSError as failure:
+        sys.exit(f"wirepath: sending known packets on {printable(sys.argv[2])}: {failure.strerror or failure}")
