@@ -175,6 +175,20 @@ def test_socket_that_is_opened_again_begins_anew(host: Wire) -> None:
     assert lost(report) == {"socket.drops": report.lost}
 
 
+def test_interface_that_goes_and_comes_back(host: Wire) -> None:
+    with host.far.namespace.routes() as routes:
+        routes.link("add", ifname="br0", kind="bridge")
+        with Ledger("br0", netns=host.far.namespace.path) as ledger:
+            assert "br0" not in ledger.report().missing
+            routes.link("del", index=routes.link_lookup(ifname="br0")[0])
+            gone = ledger.report()
+            routes.link("add", ifname="br0", kind="bridge")
+            back = ledger.report()
+    assert gone.missing["br0"] == "it is gone"
+    assert "br0" not in back.missing
+    assert (gone.lost, back.lost) == (0, 0)
+
+
 @pytest.mark.wire(mtu=1500)
 def test_xdp_drop(host: Wire, ledger: Ledger) -> None:
     """Some drivers count it. Where nobody does, it says so."""

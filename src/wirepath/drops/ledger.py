@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -149,13 +149,23 @@ class Ledger:
             return None
 
     def _read(self) -> dict[_Key, Counter]:
-        names = [self.interface] if self.interface is not None else [name for _, name in socket.if_nameindex()]
-        found, missing = read_counters(names)
+        here = {name: index for index, name in socket.if_nameindex()}
+        found, missing = read_counters(here if self.interface is None else [self.interface])
+        if self.interface is not None:
+            self._look_for(self.interface, here)
         sockets = self._sockets.read()
         if sockets.missing:
             missing["captures"] = sockets.missing
         self._missing |= missing
         return {counter.key: counter for counter in [*found, *sockets.losses(self._ifindex)]}
+
+    def _look_for(self, interface: str, here: Mapping[str, int]) -> None:
+        """It may go, and come back as another one of its name."""
+        if interface in here:
+            self._missing.pop(interface, None)
+            self._ifindex = here[interface]
+        else:
+            self._missing[interface] = "it is gone"
 
     def report(self) -> Report:
         """Read everything once more."""
