@@ -7,6 +7,7 @@ import contextlib
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,6 +99,12 @@ class Subject(Protocol):
     def running(self, frames: Sequence[bytes] = (), **options: Any) -> contextlib.AbstractContextManager[Any]:
         """A capture that these frames are on their way to."""
 
+    def receiving(self, frames: Sequence[bytes]) -> contextlib.AbstractContextManager[Any]:
+        """A capture that these frames come to meanwhile: for more than a ring may hold that nobody reads.
+
+        A block of a ring is used up by its timeout, however little is in it: a sender that is slow fills them all.
+        """
+
 
 class Live:
     """An engine at the far end of a wire."""
@@ -121,6 +128,13 @@ class Live:
         with self.open(**options) as capture:
             self.send(frames)
             yield capture
+
+    @contextlib.contextmanager
+    def receiving(self, frames: Sequence[bytes]) -> Iterator[Any]:
+        with self.open() as capture, ThreadPoolExecutor(1) as other_thread:
+            sending = other_thread.submit(self.send, frames)
+            yield capture
+            sending.result()
 
     def send(self, frames: Sequence[bytes]) -> Sent:
         """Sends, and waits until the link has passed them on or dropped them."""
@@ -165,6 +179,9 @@ class Recorded:
         path.write_bytes(self.contents(frames))
         with wp.open(str(path), engine=self.variant.engine, **self.variant.options | options) as capture:
             yield capture
+
+    def receiving(self, frames: Sequence[bytes]) -> contextlib.AbstractContextManager[Any]:
+        return self.running(frames)
 
     @classmethod
     def contents(cls, frames: Sequence[bytes]) -> bytes:

@@ -11,7 +11,16 @@ import time
 import pytest
 
 import wirepath as wp
-from contract.subject import Live, Recorded, Scaled, Subject, collect, drain, need_tags_in_metadata
+from contract.subject import (
+    PATIENCE_S,
+    Live,
+    Recorded,
+    Scaled,
+    Subject,
+    collect,
+    drain,
+    need_tags_in_metadata,
+)
 from contract.variants import tag_as_told, wanting_for_jumbo, wanting_for_timestamps
 from wirepath.bench.frames import Sender, frame
 from wirepath.bench.lab import JUMBO_MTU
@@ -21,16 +30,16 @@ INBOUND, OUTBOUND = 1 << 0, 1 << 1  # core/packet.hpp
 
 
 def test_order(subject: Subject, scaled: Scaled) -> None:
-    # Where sending is slow, each block of a ring holds what came within its timeout, and the ring is full early.
     frames = [frame(number) for number in range(scaled(4000, 1000))]
-    with subject.running(frames) as capture:
-        assert [row.number for row in collect(capture, len(frames))] == list(range(len(frames)))
+    with subject.receiving(frames) as capture:
+        rows = collect(capture, len(frames), patience=3 * PATIENCE_S)
+    assert [row.number for row in rows] == list(range(len(frames)))
 
 
 def test_exact_bytes(subject: Subject) -> None:
     chance = random.Random(7)
     frames = [frame(number, chance.randint(subject.smallest, 1514)) for number in range(500)]
-    with subject.running(frames) as capture:
+    with subject.receiving(frames) as capture:
         rows = collect(capture, len(frames))
         stats = capture.stats()
     assert [row.data for row in rows] == frames
