@@ -2,27 +2,21 @@
 #include "trace/copies/choice.hpp"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <sstream>
 
-#include "linux/bpf.hpp"
 #include "linux/fd.hpp"
+#include "trace/btf.hpp"
 #include "trace/copies/shared.h"
 #include "trace/hooks.hpp"
 
 namespace wirepath::trace {
 namespace {
-
-struct FreeBtf {
-    void operator()(btf* types) const noexcept { btf__free(types); }
-};
 
 // The kernel's symbols, read when a function is not in its type information: some hundred thousand lines.
 class Symbols {
@@ -60,10 +54,7 @@ std::vector<std::string> names_of(const Observation& row) {
 
 class Chooser {
   public:
-    explicit Chooser(bpf_object* object) : object_(object), types_(btf__load_vmlinux_btf()) {
-        if (types_ == nullptr)
-            throw Error(Code::unsupported, "loading the programs that count copies: the kernel tells no types (BTF)", 0,
-                        "It needs /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)");
+    explicit Chooser(bpf_object* object) : object_(object), types_(kernel_btf("To count copies")) {
         for (HookKind& kind : probe_hooks())
             kinds_[kind.name] = std::move(kind);
     }
@@ -157,7 +148,7 @@ class Chooser {
     }
 
     bpf_object* object_;
-    std::unique_ptr<btf, FreeBtf> types_;
+    Btf types_;
     std::map<std::string_view, HookKind> kinds_;
     Symbols symbols_;
 };

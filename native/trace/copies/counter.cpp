@@ -11,16 +11,12 @@
 #include "linux/bpf.hpp"
 #include "trace/copies/choice.hpp"
 #include "trace/copies/shared.h"
+#include "trace/link.hpp"
 // after shared.h, whose types it names
 #include <copies.skel.h>
 
 namespace wirepath::trace {
 namespace {
-
-struct DestroyLink {
-    void operator()(bpf_link* link) const noexcept { bpf_link__destroy(link); }
-};
-using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
 // What receives packets asks for these; others are told by their numbers.
 struct SystemCall {

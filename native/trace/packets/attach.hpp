@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <vector>
 
 #include "trace/packets/event.h" // before the skeleton, which uses it
@@ -11,14 +10,10 @@
 #include <follow.skel.h>
 
 #include "linux/bpf.hpp"
+#include "trace/link.hpp"
 #include "trace/packets/tracer.hpp"
 
 namespace wirepath::trace {
-
-struct DestroyLink {
-    void operator()(bpf_link* link) const noexcept { bpf_link__destroy(link); }
-};
-using Link = std::unique_ptr<bpf_link, DestroyLink>;
 
 enum class FunctionHooks { none, one_by_one, together }; // kprobe, kprobe_multi
 
