@@ -31,6 +31,7 @@ namespace wirepath {
     WIREPATH_PCAP(geterr)                                                                                              \
     WIREPATH_PCAP(get_selectable_fd)                                                                                   \
     WIREPATH_PCAP(get_tstamp_precision)                                                                                \
+    WIREPATH_PCAP(inject)                                                                                              \
     WIREPATH_PCAP(lib_version)                                                                                         \
     WIREPATH_PCAP(list_datalinks)                                                                                      \
     WIREPATH_PCAP(list_tstamp_types)                                                                                   \

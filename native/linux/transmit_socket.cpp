@@ -48,9 +48,9 @@ void TransmitSocket::set_buffer_size(std::int64_t asked, SenderInfo& info) {
 
 void TransmitSocket::describe(SenderInfo& info) const { describe_device(device_, info); }
 
-std::optional<unsigned> TransmitSocket::under_way() const noexcept {
+std::optional<unsigned> bytes_under_way(int socket) noexcept {
     int bytes = 0;
-    if (::ioctl(fd(), SIOCOUTQ, &bytes) != 0)
+    if (::ioctl(socket, SIOCOUTQ, &bytes) != 0)
         return std::nullopt;
     return static_cast<unsigned>(std::max(bytes, 0));
 }

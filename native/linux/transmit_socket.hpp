@@ -12,6 +12,9 @@
 
 namespace wirepath {
 
+// Bytes of kernel memory that a packet socket's frames on their way take (SIOCOUTQ); nullopt: cannot know.
+std::optional<unsigned> bytes_under_way(int socket) noexcept;
+
 class TransmitSocket {
   public:
     // On an interface that is up and has a linktype. It receives nothing. Throws Error.
@@ -27,8 +30,6 @@ class TransmitSocket {
     void set_buffer_size(std::int64_t asked, SenderInfo& info);
     void describe(SenderInfo& info) const;
 
-    // Bytes of kernel memory that frames on their way take (SIOCOUTQ); nullopt: cannot know.
-    std::optional<unsigned> under_way() const noexcept;
     // Why the kernel refuses with ENETDOWN or ENXIO.
     Error why_gone() const;
     static bool means_gone(int error) noexcept;

@@ -16,6 +16,7 @@
 #include "core/engine.hpp"
 #include "core/error.hpp"
 #include "engines/pcap/handle.hpp"
+#include "engines/pcap/sender.hpp"
 #include "filter/filter.hpp"
 #include "linux/fd.hpp"
 #include "linux/fork_guard.hpp"
@@ -391,7 +392,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine pcap_engine;
 const Engine pcap_engine{
-    "pcap", Takes::interface, false, pcap::options, pcap::probe, pcap::open,
+    "pcap", Takes::interface, false, pcap::options, pcap::probe, pcap::open, {}, pcap::open_sender,
 };
 
 } // namespace wirepath

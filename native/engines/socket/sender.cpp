@@ -185,7 +185,7 @@ Status SocketSender::not_sent(int error, std::uint32_t& done, Deadline deadline)
 Status SocketSender::drain(Deadline deadline) noexcept {
     if (interrupt_.take())
         return Status::interrupted;
-    while (socket_.under_way().value_or(0) != 0)
+    while (bytes_under_way(socket_.fd()).value_or(0) != 0)
         if (const Status status = room_.pause(deadline, counters_); status != Status::ok)
             return status;
     return Status::ok;
@@ -193,7 +193,7 @@ Status SocketSender::drain(Deadline deadline) noexcept {
 
 SendStats SocketSender::stats() {
     const std::uint64_t queued = counters_.queued.get();
-    if (socket_.under_way() == 0u) // while some are, nobody says how many
+    if (bytes_under_way(socket_.fd()) == 0u) // while some are, nobody says how many
         completed_.store(queued, std::memory_order_relaxed);
     SendStats stats = counters_.read();
     stats.completed = completed_.load(std::memory_order_relaxed);
