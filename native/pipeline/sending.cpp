@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 using Steady = std::chrono::steady_clock;
 
-constexpr std::uint32_t burst = 256;    // frames that are offered at once: interrupts and deadlines are looked at between
-constexpr nanoseconds spin = 60us;      // a sleep may end so much later than it was to
+constexpr std::uint32_t burst = 256; // frames that are offered at once: interrupts and deadlines are looked at between
+constexpr nanoseconds spin = 60us;   // a sleep may end so much later than it was to
 constexpr nanoseconds longest_nap = 1s;
 constexpr nanoseconds slice = 100ms;    // of waiting for room
 constexpr nanoseconds last_frames = 2s; // for those under way at the end

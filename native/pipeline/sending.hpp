@@ -40,7 +40,7 @@ class Sending {
     void join() noexcept;                                 // what follows is final after it
 
     End end() const noexcept { return end_.load(std::memory_order_acquire); }
-    std::optional<Error> fault() const { return fault_; } // after join()
+    std::optional<Error> fault() const { return fault_; }           // after join()
     std::uint64_t frames() const noexcept { return frames_.get(); } // that the sender is through with
     std::uint64_t bytes() const noexcept { return bytes_.get(); }   // of those
     std::uint64_t cut() const noexcept { return cut_.get(); }       // of those: their recording had cut them
@@ -49,7 +49,9 @@ class Sending {
     std::chrono::nanoseconds elapsed() const noexcept { return std::chrono::nanoseconds(elapsed_ns_.load()); }
     // When the last frame was due, from the first one: what elapsed() is to be. 0 without pacing.
     std::chrono::nanoseconds asked() const noexcept { return std::chrono::nanoseconds(asked_ns_.load()); }
-    std::chrono::nanoseconds latest() const noexcept { return std::chrono::nanoseconds(latest_ns_.load()); } // by pacing
+    std::chrono::nanoseconds latest() const noexcept {
+        return std::chrono::nanoseconds(latest_ns_.load());
+    } // by pacing
     std::chrono::nanoseconds cpu_time() const noexcept { return std::chrono::nanoseconds(cpu_ns_.load()); }
 
   private:

@@ -133,7 +133,8 @@ std::int64_t time_of(const PySending& self) {
 void bind_sending(nb::module_& m) {
     nb::class_<Supply>(m, "Supply").def_prop_ro("has_times", &Supply::has_times);
     nb::class_<Recording, Supply>(m, "Recording").def(nb::new_(&recording_of), "path"_a, "filter"_a, "repeated"_a);
-    nb::class_<Flow, Supply>(m, "Flow").def(nb::new_(&flow_of), "spec"_a)
+    nb::class_<Flow, Supply>(m, "Flow")
+        .def(nb::new_(&flow_of), "spec"_a)
         .def_prop_ro("frames_in_a_pass", &Flow::frames_in_a_pass);
     nb::class_<PySending>(m, "Sending")
         .def(nb::init<Supply&, PySender&, const std::string&, double, std::optional<std::uint64_t>,

@@ -21,6 +21,7 @@ class Variant:
 
 
 _KNOWN = {
+    "af_xdp": [Variant("af_xdp", "af_xdp", through_qdisc=False)],
     "tpacket_v3": [
         Variant("tpacket_v3", "tpacket_v3"),
         Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),

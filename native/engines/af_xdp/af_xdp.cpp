@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine.hpp"
+#include "engines/af_xdp/sender.hpp"
 #include "engines/af_xdp/source.hpp"
 
 namespace wirepath {
@@ -66,7 +67,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine af_xdp_engine;
 const Engine af_xdp_engine = {
-    "af_xdp", Takes::interface, true, option_specs(), probe, open,
+    "af_xdp", Takes::interface, true, option_specs(), probe, open, send_options(), af_xdp::open_sender,
 };
 
 } // namespace wirepath

@@ -32,6 +32,7 @@ class Ring {
 
   protected:
     std::uint32_t produced() const noexcept { return std::atomic_ref(*producer_).load(std::memory_order_acquire); }
+    std::uint32_t consumed() const noexcept { return std::atomic_ref(*consumer_).load(std::memory_order_acquire); }
     void produce(std::uint32_t value) noexcept { std::atomic_ref(*producer_).store(value, std::memory_order_release); }
     void consume(std::uint32_t value) noexcept { std::atomic_ref(*consumer_).store(value, std::memory_order_release); }
     std::uint32_t flags() const noexcept { return std::atomic_ref(*flags_).load(std::memory_order_relaxed); }
@@ -49,23 +50,26 @@ class Ring {
 };
 
 // The kernel produces, we consume.
-class ReceiveRing : public Ring<xdp_desc> {
+template <typename Entry>
+class ConsumedRing : public Ring<Entry> {
   public:
-    using Ring::Ring;
+    using Ring<Entry>::Ring;
     // Descriptors that wait; the first is at(next()). Looks at the kernel's counter only when `wanted` are not known
     // of.
     std::uint32_t available(std::uint32_t wanted) noexcept {
         if (known_ - next_ < wanted)
-            known_ = produced();
+            known_ = this->produced();
         return known_ - next_;
     }
     std::uint32_t next() const noexcept { return next_; }
-    std::uint32_t end() const noexcept { return produced(); } // from any thread
-    void release(std::uint32_t count) noexcept { consume(next_ += count); }
+    std::uint32_t end() const noexcept { return this->produced(); } // from any thread
+    void release(std::uint32_t count) noexcept { this->consume(next_ += count); }
 
   private:
     std::uint32_t next_ = 0, known_ = 0;
 };
+using ReceiveRing = ConsumedRing<xdp_desc>;
+using CompletionRing = ConsumedRing<std::uint64_t>;
 
 // We produce, the kernel consumes. It has room for every frame there is, so it is never full.
 class FillRing : public Ring<std::uint64_t> {
@@ -74,6 +78,21 @@ class FillRing : public Ring<std::uint64_t> {
     void push(std::uint64_t frame) noexcept { at(next_++) = frame; }
     void submit() noexcept { produce(next_); }
     std::uint32_t pushed() const noexcept { return next_; }
+    bool needs_wakeup() const noexcept { return (flags() & XDP_RING_NEED_WAKEUP) != 0; }
+
+  private:
+    std::uint32_t next_ = 0;
+};
+
+// We produce, the kernel consumes; it may be full.
+class TransmitRing : public Ring<xdp_desc> {
+  public:
+    using Ring::Ring;
+    void push(const xdp_desc& descriptor) noexcept { at(next_++) = descriptor; }
+    void submit() noexcept { produce(next_); }
+    // Those that the kernel has not taken; it looks at them in send(2) only, unless it sends with zero-copy.
+    std::uint32_t waiting() const noexcept { return next_ - consumed(); }
+    const xdp_desc& take_back() noexcept { return at(--next_); } // the last one; then submit()
     bool needs_wakeup() const noexcept { return (flags() & XDP_RING_NEED_WAKEUP) != 0; }
 
   private:

@@ -24,9 +24,14 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine tpacket_v3_engine;
 const Engine tpacket_v3_engine{
-    "tpacket_v3",         Takes::interface,          false,
-    options,              probe_packet_socket,       open,
-    tpacket_v3::send_options(), tpacket_v3::open_sender,
+    "tpacket_v3",
+    Takes::interface,
+    false,
+    options,
+    probe_packet_socket,
+    open,
+    tpacket_v3::send_options(),
+    tpacket_v3::open_sender,
 };
 
 } // namespace wirepath
