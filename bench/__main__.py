@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import latency, live, offline, place, startup
+from bench import latency, live, offline, place, sending, startup
 from bench.samples import Section
 
 PAGE = place.ROOT / "docs" / "benchmarks.md"
@@ -31,7 +31,7 @@ def main() -> int:
         if arguments.only and name not in arguments.only:
             continue
         print(f"\n== {name}", flush=True)
-        if name in ("live", "latency") and (reason := live.usable()):
+        if name in ("live", "latency", "sending") and (reason := live.usable()):
             print(f"left out: {reason}")
             continue
         load = _load()
@@ -69,6 +69,7 @@ def _parts(quick: bool) -> dict[str, Callable[[], Section]]:
         "startup": lambda: startup.run(3 if quick else 15),
         "latency": lambda: latency.run(20 if quick else 250),
         "offline": lambda: offline.run(1 if quick else 7),
+        "sending": lambda: sending.run(1 if quick else 5, 0.5 if quick else 1.5),
         "live": lambda: live.run(1 if quick else 3, 0.5 if quick else 1.5),
     }
 
@@ -98,7 +99,7 @@ def _load() -> str:
 
 
 def _versions() -> str:
-    packages = "tcpdump", "libpcap0.8", "tshark", "netsniff-ng"
+    packages = "tcpdump", "libpcap0.8", "tshark", "netsniff-ng", "tcpreplay"
     known = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages], check=False, capture_output=True, text=True
     )

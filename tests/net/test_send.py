@@ -185,7 +185,7 @@ def test_default_route_is_refused(hosts: Wire) -> None:
     with hosts.near.namespace.entered():
         subprocess.run(["ip", "route", "add", "default", "via", RIGHT_ADDRESS], check=True)
     options: dict[str, Any] = {"netns": hosts.near.namespace.path}
-    with pytest.raises(wp.RefusedError, match="default route.*--force"):
+    with pytest.raises(wp.RefusedError, match=r"default route.*--force"):
         wp.open_sender(hosts.near.name, **options)
     assert run(hosts, "--flow", _FLOW).returncode == 1
     assert run(hosts, "--flow", _FLOW, "--force").returncode == 0

@@ -66,5 +66,5 @@ def test_sizes() -> None:
 
 def test_sizes_that_do_not_fit() -> None:
     spec = wp.parse_flow("udp 1.1.1.1:1 > 1.1.1.2:2").as_core(bytes(6), bytes(6), (41,))
-    with pytest.raises(wp.OptionError, match="cannot have 41 bytes.*42 to"):
+    with pytest.raises(wp.OptionError, match=r"cannot have 41 bytes.*42 to"):
         wp._core.Flow(spec)
