@@ -21,7 +21,11 @@ constexpr nanoseconds longest_nap = 1s;
 constexpr nanoseconds slice = 100ms;    // of waiting for room
 constexpr nanoseconds last_frames = 2s; // for those under way at the end
 
-void relax() noexcept { __builtin_ia32_pause(); }
+void relax() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
 
 } // namespace
 
