@@ -230,8 +230,11 @@ Machine::Op Machine::decode_jump(std::uint16_t code) {
 Machine::Step Machine::decode(std::span<const Instruction> program, std::size_t at) {
     const Instruction& from = program[at];
     const std::uint16_t code = from.code;
-    const auto to = [&](std::uint64_t distance) { // jumps only go forward; one that leaves the program ends it
-        return static_cast<std::uint32_t>(std::min<std::uint64_t>(at + 1 + distance, program.size()));
+    // One that leaves the program ends it. Backward only libpcap's protochain goes, an unconditional jump's k being
+    // signed: its loop is over where the packet is.
+    const auto to = [&](std::int64_t distance) {
+        const std::int64_t target = static_cast<std::int64_t>(at) + 1 + distance, end = std::ssize(program);
+        return static_cast<std::uint32_t>(target < 0 ? end : std::min(target, end));
     };
     Step step{Op::return_k, static_cast<std::uint8_t>(BPF_OP(code)), from.k, to(from.jt), to(from.jf), 0};
     switch (BPF_CLASS(code)) {
@@ -253,7 +256,7 @@ Machine::Step Machine::decode(std::span<const Instruction> program, std::size_t 
     case BPF_JMP:
         step.op = decode_jump(code);
         if (step.op == Op::jump)
-            step.if_true = to(from.k);
+            step.if_true = to(static_cast<std::int32_t>(from.k));
         break;
     case BPF_RET:
         step.op = BPF_RVAL(code) == BPF_A ? Op::return_a : Op::return_k;

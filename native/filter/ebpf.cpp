@@ -47,7 +47,8 @@ bool is_arithmetic_by_zero(const Instruction& i) {
 }
 
 bool loads_from_nowhere(const Instruction& i) {
-    const bool absolute = BPF_CLASS(i.code) == BPF_LD && BPF_MODE(i.code) == BPF_ABS && i.k < ancillary;
+    const bool absolute = BPF_CLASS(i.code) == BPF_LD && BPF_MODE(i.code) == BPF_ABS &&
+                          (i.k < ancillary || i.k >= ancillary + SKF_AD_MAX); // between: metadata
     const bool header_length = BPF_CLASS(i.code) == BPF_LDX && BPF_MODE(i.code) == BPF_MSH;
     const bool relative = BPF_CLASS(i.code) == BPF_LD && BPF_MODE(i.code) == BPF_IND;
     return (absolute || header_length || relative) && i.k > longest_offset;
@@ -61,7 +62,7 @@ class Translation {
     Translation(std::span<const Instruction> program, Hook hook)
         : program_(program), hook_(hook), reached_(program.size() + 1), begins_(program.size() + 1) {}
 
-    std::vector<bpf_insn> done();
+    Translated done();
 
   private:
     struct Jump {
@@ -145,13 +146,15 @@ void Translation::set_distance(std::size_t jump, std::size_t to) {
     result_[jump].off = static_cast<std::int16_t>(distance);
 }
 
-// Where the program can go from here. Jumps only go forward.
+// Where the program can go from here: only forward.
 void Translation::reach_behind(std::size_t at) {
     const Instruction& i = program_[at];
     if (BPF_CLASS(i.code) == BPF_RET || always_rejects(i))
         return;
     if (BPF_CLASS(i.code) != BPF_JMP)
         return reach(at + 1);
+    if (BPF_OP(i.code) == BPF_JA && i.k > std::numeric_limits<std::int32_t>::max())
+        cannot("it has a loop (protochain), which the kernel's verifier would not follow to its end");
     if (BPF_OP(i.code) == BPF_JA)
         return reach(at + 1 + i.k);
     reach(at + 1 + i.jt);
@@ -430,7 +433,7 @@ void Translation::translate(std::size_t at) {
     }
 }
 
-std::vector<bpf_insn> Translation::done() {
+Translated Translation::done() {
     find_reached();
     begin();
     for (std::size_t at = 0; at < program_.size(); ++at) {
@@ -443,13 +446,17 @@ std::vector<bpf_insn> Translation::done() {
         end({BPF_RET | BPF_K, 0, 0, 0});
     for (const Jump& jump : jumps_)
         set_distance(jump.from, begins_[jump.to]);
-    return std::move(result_);
+    return {std::move(result_), std::move(begins_)};
 }
 
 } // namespace
 
-std::vector<bpf_insn> to_ebpf(std::span<const Instruction> program, Hook hook) {
+Translated translate_to_ebpf(std::span<const Instruction> program, Hook hook) {
     return Translation(program, hook).done();
+}
+
+std::vector<bpf_insn> to_ebpf(std::span<const Instruction> program, Hook hook) {
+    return translate_to_ebpf(program, hook).instructions;
 }
 
 } // namespace wirepath

@@ -23,4 +23,12 @@ enum class Hook : std::uint8_t { xdp, tc, socket };
 // Throws Error, unsupported: the program asks for what the hook cannot tell, or is too long for eBPF's jumps.
 std::vector<bpf_insn> to_ebpf(std::span<const Instruction> program, Hook hook);
 
+// The same, with what became of each classic instruction: it begins at begins[i] and ends where the next one begins.
+// What stands before the first prepares; what stands behind the last one, at begins[program.size()], rejects.
+struct Translated {
+    std::vector<bpf_insn> instructions;
+    std::vector<std::size_t> begins;
+};
+Translated translate_to_ebpf(std::span<const Instruction> program, Hook hook);
+
 } // namespace wirepath

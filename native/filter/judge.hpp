@@ -8,6 +8,7 @@
 
 #include "core/packet.hpp"
 #include "filter/filter.hpp"
+#include "linux/fd.hpp"
 
 namespace wirepath {
 
@@ -15,6 +16,8 @@ struct Verdict {
     bool matches;
     std::string_view not_given; // why the machine cannot be given this packet; empty if it was
 };
+
+enum class Hook : std::uint8_t; // filter/ebpf.hpp
 
 class Judge {
   public:
@@ -36,6 +39,10 @@ std::unique_ptr<Judge> make_socket_judge(const Filter& filter);
 std::unique_ptr<Judge> make_ebpf_socket_judge(const Filter& filter);
 std::unique_ptr<Judge> make_xdp_judge(const Filter& filter);
 std::unique_ptr<Judge> make_tc_judge(const Filter& filter);
+
+// The filter as eBPF in the smallest program that the hook takes: at XDP one that finds a tag in the metadata before
+// the packet, if there is any. Throws Error.
+Fd load_filter(std::span<const Instruction> program, Hook hook);
 
 // Of a packet that is not whole: the machine is given no length but that of the bytes.
 bool asks_for_length(std::span<const Instruction> program) noexcept;

@@ -9,7 +9,6 @@
 #include "core/error.hpp"
 #include "filter/ebpf.hpp"
 #include "filter/judge.hpp"
-#include "linux/bpf_program.hpp"
 #include "linux/fd.hpp"
 
 namespace wirepath {
@@ -36,8 +35,7 @@ class SocketJudge final : public Judge {
     }
 
     void attach_ebpf(std::span<const Instruction> program) {
-        const Fd loaded =
-            load_bpf_program({"filter", BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, 0, to_ebpf(program, Hook::socket)});
+        const Fd loaded = load_filter(program, Hook::socket);
         const int fd = loaded.get();
         attach(SO_ATTACH_BPF, &fd, sizeof fd);
     }

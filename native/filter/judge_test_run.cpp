@@ -27,21 +27,12 @@ constexpr std::string_view too_long = "longer than the kernel's test takes";
 constexpr bpf_insn call_filter = {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, WIREPATH_FILTER_MARK};
 constexpr bpf_insn leave = {BPF_JMP | BPF_EXIT, 0, 0, 0, 0};
 
-// The verdict, as 0 or 1.
-void end_with_verdict(std::vector<bpf_insn>& program) {
-    program.push_back({BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0});
-    program.push_back({BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 1});
-    program.push_back(leave);
-    program.push_back({BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0});
-    program.push_back(leave);
-}
-
 // The tag stands in four bytes of metadata, if there are any.
 std::vector<bpf_insn> xdp_program() {
     const auto word = [](std::uint8_t to, std::uint8_t from, std::size_t offset) -> bpf_insn {
         return {BPF_LDX | BPF_MEM | BPF_W, to, from, static_cast<__s16>(offset), 0};
     };
-    std::vector<bpf_insn> program = {
+    return {
         word(BPF_REG_3, BPF_REG_1, offsetof(xdp_md, data_meta)),
         word(BPF_REG_4, BPF_REG_1, offsetof(xdp_md, data)),
         {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0},
@@ -50,22 +41,26 @@ std::vector<bpf_insn> xdp_program() {
         {BPF_JMP | BPF_JGT | BPF_X, BPF_REG_5, BPF_REG_4, 1, 0},
         word(BPF_REG_2, BPF_REG_3, 0),
         call_filter,
+        leave,
     };
-    end_with_verdict(program);
-    return program;
 }
 
-std::vector<bpf_insn> tc_program() {
-    std::vector<bpf_insn> program = {call_filter};
-    end_with_verdict(program);
-    return program;
+BpfProgram program_around(Hook hook) {
+    switch (hook) {
+    case Hook::xdp:
+        return {"filter", BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, 0, xdp_program()};
+    case Hook::tc:
+        return {"filter", BPF_PROG_TYPE_SCHED_CLS, 0, 0, 0, {call_filter, leave}};
+    default:
+        return {"filter", BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, 0, {call_filter, leave}};
+    }
 }
 
 class TestRunJudge : public Judge {
   public:
-    TestRunJudge(const Filter& filter, const BpfProgram& around, Hook hook)
-        : program_(FilterSplice(around).load(to_ebpf(filter.program(), hook))),
-          asks_for_length_(asks_for_length(filter.program())), ethernet_(filter.linktype() == ethernet) {}
+    TestRunJudge(const Filter& filter, Hook hook)
+        : program_(load_filter(filter.program(), hook)), asks_for_length_(asks_for_length(filter.program())),
+          ethernet_(filter.linktype() == ethernet) {}
 
   protected:
     std::string_view cannot_be_given(const Packet& packet) const {
@@ -95,8 +90,7 @@ class TestRunJudge : public Judge {
 
 class TcJudge final : public TestRunJudge {
   public:
-    explicit TcJudge(const Filter& filter)
-        : TestRunJudge(filter, {"filter", BPF_PROG_TYPE_SCHED_CLS, 0, 0, 0, tc_program()}, Hook::tc) {}
+    explicit TcJudge(const Filter& filter) : TestRunJudge(filter, Hook::tc) {}
 
     Verdict judge(const Packet& packet) override {
         if (packet.vlan_tpid != 0)
@@ -109,9 +103,7 @@ class TcJudge final : public TestRunJudge {
 
 class XdpJudge final : public TestRunJudge {
   public:
-    explicit XdpJudge(const Filter& filter)
-        : TestRunJudge(filter, {"filter", BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, 0, xdp_program()},
-                       Hook::xdp) {}
+    explicit XdpJudge(const Filter& filter) : TestRunJudge(filter, Hook::xdp) {}
 
     Verdict judge(const Packet& packet) override {
         if (const std::string_view why = cannot_be_given(packet); !why.empty())
@@ -133,6 +125,10 @@ class XdpJudge final : public TestRunJudge {
 };
 
 } // namespace
+
+Fd load_filter(std::span<const Instruction> program, Hook hook) {
+    return FilterSplice(program_around(hook)).load(to_ebpf(program, hook));
+}
 
 std::unique_ptr<Judge> make_tc_judge(const Filter& filter) { return std::make_unique<TcJudge>(filter); }
 std::unique_ptr<Judge> make_xdp_judge(const Filter& filter) { return std::make_unique<XdpJudge>(filter); }

@@ -2,6 +2,8 @@
 // One filter in each machine that can run it.
 #include "filter/ebpf.hpp"
 #include "filter/judge.hpp"
+#include "filter/verify.hpp"
+#include "linux/bpf_program.hpp"
 #include "python/bind.hpp"
 #include "python/filter.hpp"
 
@@ -18,10 +20,21 @@ Hook hook_named(std::string_view name) {
     throw Error(Code::bad_option, "the hook " + std::string(name), 0, "There are xdp, tc and socket");
 }
 
-nb::list ebpf(const PyFilter& self, const std::string& hook) {
-    nb::list result;
-    for (const bpf_insn& i : to_ebpf(self.filter->program(), hook_named(hook)))
-        result.append(nb::make_tuple(int{i.code}, int{i.dst_reg}, int{i.src_reg}, int{i.off}, int{i.imm}));
+nb::tuple ebpf(const PyFilter& self, const std::string& hook) {
+    const Translated translated = translate_to_ebpf(self.filter->program(), hook_named(hook));
+    nb::list instructions;
+    for (const bpf_insn& i : translated.instructions)
+        instructions.append(nb::make_tuple(int{i.code}, int{i.dst_reg}, int{i.src_reg}, int{i.off}, int{i.imm}));
+    return nb::make_tuple(instructions, translated.begins);
+}
+
+nb::dict loaded(const PyFilter& self, const std::string& hook) {
+    const Fd program = load_filter(self.filter->program(), hook_named(hook));
+    const BpfProgramInfo info = bpf_program_info(program.get());
+    nb::dict result;
+    result["jited_bytes"] = info.jited_bytes;
+    result["translated_bytes"] = info.translated_bytes;
+    result["verified_instructions"] = info.verified_instructions;
     return result;
 }
 
@@ -55,11 +68,62 @@ nb::tuple judge(const PyMachine& self, nb::bytes data, std::optional<std::uint32
     return nb::make_tuple(verdict.matches, verdict.not_given);
 }
 
+nb::dict to_dict(const MachineReport& machine) {
+    nb::dict result;
+    result["name"] = machine.name;
+    result["what"] = machine.what;
+    result["unusable"] = machine.unusable;
+    result["given"] = machine.given;
+    result["matches"] = machine.matches;
+    nb::dict not_given;
+    for (const auto& [why, packets] : machine.not_given)
+        not_given[why.c_str()] = packets;
+    result["not_given"] = not_given;
+    return result;
+}
+
+nb::dict to_dict(const Difference& difference) {
+    nb::dict result;
+    result["number"] = difference.number;
+    result["ts"] = difference.ts;
+    result["caplen"] = difference.caplen;
+    result["origlen"] = difference.origlen;
+    result["linktype"] = difference.linktype;
+    result["matched_by"] = difference.matched_by;
+    result["rejected_by"] = difference.rejected_by;
+    return result;
+}
+
+nb::dict verify(const std::string& text, const std::string& path) {
+    bool signalled = false;
+    Verification found;
+    {
+        const nb::gil_scoped_release release;
+        found = verify_filter(text, path, [&signalled] {
+            const nb::gil_scoped_acquire acquire;
+            return !(signalled = PyErr_CheckSignals() != 0);
+        });
+    }
+    if (signalled)
+        throw nb::python_error();
+    nb::dict result;
+    result["packets"] = found.packets;
+    result["differing"] = found.differing;
+    nb::list machines;
+    for (const MachineReport& machine : found.machines)
+        machines.append(to_dict(machine));
+    result["machines"] = machines;
+    result["first"] = found.first ? nb::object(to_dict(*found.first)) : nb::none();
+    return result;
+}
+
 } // namespace
 
 void bind_filter_machines(nb::module_& m) {
     m.def("filter_ebpf", &ebpf, "filter"_a, "hook"_a);
+    m.def("filter_loaded", &loaded, "filter"_a, "hook"_a);
     m.def("filter_machines", &machines);
+    m.def("verify_filter", &verify, "text"_a, "path"_a);
     nb::class_<PyMachine>(m, "FilterMachine", "One of the machines that can run a filter, with the filter in it.")
         .def(
             "__init__",

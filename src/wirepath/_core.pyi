@@ -78,12 +78,25 @@ def compile_filter(text: str, linktype: int = 1, snaplen: int = 262144) -> Filte
 def compile_live_filter(text: str, interface: str, snaplen: int = 262144) -> Filter:
     """Compile for packets of a live interface, whose VLAN tag and direction are metadata."""
 
-def filter_ebpf(filter: Filter, hook: str) -> list[tuple[int, int, int, int, int]]:
+def filter_ebpf(filter: Filter, hook: str) -> tuple[list[tuple[int, int, int, int, int]], list[int]]:
     """The filter as a function of eBPF for the hook xdp, tc or socket: (code, dst, src, off, imm) each.
+
+    The second list says where the translation of each classic instruction begins, and of the rejection behind them.
 
     Raises:
         UnsupportedError: it asks for what the hook cannot tell, or is too long.
     """
+
+def filter_loaded(filter: Filter, hook: str) -> dict[str, int]:
+    """What this kernel makes of it: ``jited_bytes``, ``translated_bytes``, ``verified_instructions``. 0: not told.
+
+    Raises:
+        NoPermissionError: this process may not load BPF programs.
+        UnsupportedError: as filter_ebpf(), or what the kernel's verifier says.
+    """
+
+def verify_filter(text: str, path: str) -> dict[str, Any]:
+    """Each packet of a capture file in every machine: ``packets``, ``differing``, ``machines``, ``first``."""
 
 def filter_machines() -> list[tuple[str, str]]:
     """(name, what it is) of each machine that can run a filter."""

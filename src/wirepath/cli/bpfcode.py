@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-__all__ = ["print_program"]
+__all__ = ["in_words", "print_program"]
 
 Instruction = tuple[int, int, int, int]
 """code, jt, jf, k"""
@@ -25,14 +25,15 @@ def print_program(program: Iterable[Instruction], style: int) -> None:
     for number, instruction in enumerate(program):
         code, jt, jf, k = instruction
         if style == 1:
-            print(_in_words(number, instruction))
+            print(in_words(number, instruction))
         elif style == 2:
             print(f"{{ 0x{code:x}, {jt}, {jf}, 0x{k:08x} }},")
         else:
             print(f"{code} {jt} {jf} {k}")
 
 
-def _in_words(number: int, instruction: Instruction) -> str:
+def in_words(number: int, instruction: Instruction) -> str:
+    """The instruction that stands at `number`, as tcpdump -d has it."""
     code, jt, jf, k = instruction
     name, operand = _name_and_operand(number, code, k)
     line = f"({number:03d}) {name:<8} {operand}"

@@ -21,6 +21,7 @@ COMMANDS = (
     Row("send", "wirepath.cli.send", "Send capture files, or traffic that is made, at a chosen rate."),
     Row("trace", "wirepath.cli.trace", "Follow packets through the kernel, function by function, to their end."),
     Row("copies", "wirepath.cli.copies", "Count the CPU's copies of a packet, function by function, for each engine."),
+    Row("filter", "wirepath.cli.filter", "Show a filter as classic BPF and as eBPF, and compare them over packets."),
     Row("engines", "wirepath.cli.engines", "List the ways to capture, and whether each can run here."),
     Row("nic", "wirepath.cli.nic", "Say everything that decides how a NIC receives, and which engine to use."),
     Row("path", "wirepath.cli.path", "Show the stages that a packet passes from the wire to the application."),
