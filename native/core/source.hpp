@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,14 @@ struct Info {
     std::vector<std::string> notes; // what the user should know: queues that are not covered, GRO is on, …
 };
 
+// Where the frames are that a source shares with the kernel or a device. None is lost while with_kernel + leased ==
+// total.
+struct Frames {
+    std::uint64_t total = 0;
+    std::uint64_t with_kernel = 0; // given to it, and not taken back with a packet
+    std::uint64_t leased = 0;      // held by batches, or let go of since the last receive()
+};
+
 // Where a filter runs.
 enum class Place { none, nic, xdp, kernel, pipeline };
 
@@ -60,6 +69,8 @@ class Source {
     virtual void stop() noexcept = 0;
 
     virtual Stats stats() = 0;
+    // nullopt: there are no frames to count, or no more. Receiving thread only.
+    virtual std::optional<Frames> frames() const noexcept { return std::nullopt; }
     // After Status::error, gone, no_buffer or no_space.
     virtual Error fault() const = 0;
 };

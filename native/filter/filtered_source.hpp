@@ -38,6 +38,7 @@ class FilteredSource {
     void stop() noexcept { source_->stop(); }
     // `filtered` is known only if all that was rejected was rejected here, or the source counts what it rejects.
     Stats stats();
+    std::optional<Frames> frames() const noexcept { return source_->frames(); }
     Error fault() const { return fault_ ? *fault_ : source_->fault(); }
 
   private:

@@ -73,6 +73,16 @@ nb::list sources(PyCapture& self) {
     return result;
 }
 
+nb::list frames(PyCapture& self) {
+    nb::list result;
+    for (const std::optional<Frames>& of_source : self.frames())
+        if (of_source)
+            result.append(nb::make_tuple(of_source->total, of_source->with_kernel, of_source->leased));
+        else
+            result.append(nb::none());
+    return result;
+}
+
 const char* name_of(Status status) {
     constexpr std::array names = {"ok",       "timeout",     "interrupted", "no_buffer",
                                   "no_space", "end_of_file", "gone",        "error"};
@@ -174,6 +184,15 @@ Stats PyCapture::stats() {
     return capture_.stats();
 }
 
+std::vector<std::optional<Frames>> PyCapture::frames() {
+    const nb::gil_scoped_release release;
+    const std::lock_guard only(receiving_);
+    std::vector<std::optional<Frames>> result;
+    for (const auto& source : capture_.sources())
+        result.push_back(source->frames());
+    return result;
+}
+
 void bind_capture(nb::module_& m) {
     nb::class_<PyCapture>(m, "Capture")
         .def(nb::init<const std::string&>(), "netns"_a = "")
@@ -194,6 +213,7 @@ void bind_capture(nb::module_& m) {
             "text"_a)
         .def_prop_ro("filter", [](PyCapture& self) { return self.described().filter(); })
         .def("stats", [](PyCapture& self) { return to_dict(self.stats()); })
+        .def("frames", &frames)
         .def("sources", &sources)
         .def("interfaces", &interfaces);
 }

@@ -13,7 +13,7 @@ from wirepath import _core
 from wirepath._core import Batch, Packet
 from wirepath.engines import engines
 from wirepath.errors import NotFoundError, OptionError, UnsupportedError, error
-from wirepath.info import Interface, SourceInfo
+from wirepath.info import Frames, Interface, SourceInfo
 from wirepath.stats import Stats
 
 if TYPE_CHECKING:
@@ -216,6 +216,13 @@ class Capture:
         if counters["dropped_nic"] is None:
             counters["dropped_nic"] = self._new_nic_drops()
         return Stats(**counters)
+
+    def frames(self) -> list[Frames | None]:
+        """Of each source (`sources`) that shares frames with the kernel where they are; None of the others.
+
+        Waits for a receive() under way, and for :func:`wirepath.run`.
+        """
+        return [None if frames is None else Frames(*frames) for frames in self._core.frames()]
 
     def interrupt(self) -> None:
         """End a receive() under way, or the next one. From any thread or signal handler."""

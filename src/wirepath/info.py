@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Granted", "Interface", "SourceInfo"]
+__all__ = ["Frames", "Granted", "Interface", "SourceInfo"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,17 @@ class Granted:
     name: str
     asked: str
     granted: str
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Where the frames are that a source shares with the kernel or the NIC: ``with_kernel + leased == total``."""
+
+    total: int
+    with_kernel: int
+    """Given to it, and not taken back with a packet: free, in the driver or the NIC, or waiting to be received."""
+    leased: int
+    """Held by batches and views of their payload, or let go of since the last receive()."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Socket {
     int fd() const noexcept { return fd_.get(); }
     ReceiveRing& received() noexcept { return received_; }
     FillRing& fill() noexcept { return fill_; }
+    // Frames that the kernel was given and that have not come back with a packet.
+    std::uint32_t outstanding() const noexcept { return fill_.pushed() - received_.next(); }
     bool zero_copy() const noexcept { return zero_copy_; }
     bool fragments() const noexcept { return fragments_; }
     bool busy_polls() const noexcept { return busy_polls_; }

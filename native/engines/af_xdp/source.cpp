@@ -114,6 +114,8 @@ Status QueueSource::receive(Batch& into, nanoseconds timeout) noexcept {
         fault_ = Error(Code::closed, "receiving from " + device_.name, 0, "The source was stopped");
         return Status::error;
     }
+    if (broken_)
+        return Status::error;
     take_back();
     before_batch_ = socket_.received().next();
     forget_old_filter();
@@ -260,11 +262,23 @@ Status QueueSource::lend(Batch& into, std::uint32_t count) noexcept {
         if (done + ahead < count)
             prefetch(umem_.base() + ring.at(first + done + ahead).addr);
         const xdp_desc& one = ring.at(first + done);
-        umem_.lend(one.addr);
+        if (!umem_.lend(one.addr))
+            return handed_twice(into);
         into.push(describe_packet(umem_.base() + one.addr, one.len, now));
     }
     release(done);
     return Status::ok;
+}
+
+// Seen of igb on Linux 7.3 with fewer frames than its ring has descriptors. Nothing that it delivers can be trusted
+// then.
+Status QueueSource::handed_twice(Batch& into) noexcept {
+    into.release();
+    broken_ = true;
+    fault_ = Error(Code::system, device_.the_driver() + " handed the same frame of " + device_.name + " over twice", 0,
+                   "That is a fault of the driver's: use more frames than its ring has descriptors (ethtool -g), "
+                   "need_wakeup=off, or mode=copy");
+    return Status::error;
 }
 
 // Packets that are in several frames, and all of them while leases hold the frames that the kernel can spare.
@@ -398,6 +412,14 @@ Stats QueueSource::stats() {
     stats.copied_bytes = copied_.bytes.get();
     stats.waits = waits_.get();
     return stats;
+}
+
+// A frame is in the fill ring, in the driver or the NIC, or in the receive ring, until its packet is taken: the
+// difference of two counters that wrap alike.
+std::optional<Frames> QueueSource::frames() const noexcept {
+    if (stopped_)
+        return std::nullopt;
+    return Frames{umem_.frames(), socket_.outstanding(), umem_.leased()};
 }
 
 Error QueueSource::fault() const { return fault_.value_or(Error(Code::system, "nothing went wrong")); }

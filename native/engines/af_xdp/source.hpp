@@ -36,6 +36,7 @@ class QueueSource final : public Source {
     void interrupt() noexcept override { interrupt_.raise(); }
     void stop() noexcept override;
     Stats stats() override;
+    std::optional<Frames> frames() const noexcept override;
     Error fault() const override;
 
   private:
@@ -51,6 +52,7 @@ class QueueSource final : public Source {
     Status deliver(Batch& into) noexcept;
     void release(std::uint32_t frames) noexcept;
     Status lend(Batch& into, std::uint32_t count) noexcept;
+    Status handed_twice(Batch& into) noexcept;
     Status copy(Batch& into, std::uint32_t limit) noexcept;
     std::uint32_t parts_of_packet(std::uint32_t first, std::uint32_t there) noexcept;
     Packet make_linear(std::uint32_t first, std::uint32_t parts, std::span<std::byte> room, std::int64_t now) noexcept;
@@ -75,8 +77,8 @@ class QueueSource final : public Source {
     std::uint32_t enough_;            // packets that are not worth waiting for more
     std::uint32_t due_ = 0;           // packets that were there at the last wait and are still to be delivered
     bool flowing_ = false;            // there were many
-    bool link_gone_ = false;
     std::uint32_t before_batch_ = 0; // descriptors that the kernel produced before those of the batch
+    bool link_gone_ = false, broken_ = false;
     std::optional<Error> fault_;
 
     Counter received_, received_bytes_, waits_;

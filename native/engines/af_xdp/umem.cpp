@@ -26,7 +26,7 @@ Umem::Umem(const Settings& settings)
       pool_(LeasePool::create(std::min(most_slots, frames_ / 2), memory_for(settings))) {
     const std::uint32_t slots = std::min(most_slots, frames_ / 2);
     first_.assign(slots, none);
-    next_.assign(frames_, none);
+    next_.assign(frames_, not_lent);
     kept_.assign(pool_->memory().size() / page_, false);
     free_slots_.reserve(slots);
     for (std::uint32_t slot = slots; slot-- > 0;)
@@ -40,11 +40,14 @@ Lease Umem::begin_batch() noexcept {
     return pool_->take(open_);
 }
 
-void Umem::lend(std::uint64_t address) noexcept {
+bool Umem::lend(std::uint64_t address) noexcept {
     const auto frame = static_cast<std::uint32_t>(address >> shift_);
+    if (next_[frame] != not_lent)
+        return false;
     next_[frame] = first_[open_];
     first_[open_] = frame;
     ++leased_;
+    return true;
 }
 
 void Umem::trim() noexcept {

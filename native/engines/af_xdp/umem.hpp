@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/lease.hpp"
@@ -26,16 +27,19 @@ class Umem {
 
     // How many frames the next batch may hold: half of them always stay for the kernel.
     std::uint32_t lendable() const noexcept { return free_slots_.empty() ? 0 : frames_ / 2 - leased_; }
-    // Begins a batch of at least one frame. lend() adds the frame of a descriptor's address to it.
+    // Begins a batch of at least one frame. lend() adds the frame of a descriptor's address to it, unless a batch has
+    // it already: the driver has handed it over twice then.
     Lease begin_batch() noexcept;
-    void lend(std::uint64_t address) noexcept;
+    bool lend(std::uint64_t address) noexcept;
 
     // Calls give_back(address) for each frame whose batch was let go.
     template <typename F>
     void collect(F&& give_back) noexcept {
         pool_->collect([&](std::uint32_t slot) {
-            for (std::uint32_t frame = first_[slot]; frame != none; frame = next_[frame], --leased_)
+            for (std::uint32_t frame = first_[slot]; frame != none; --leased_) {
                 give_back(std::uint64_t{frame} << shift_);
+                frame = std::exchange(next_[frame], not_lent);
+            }
             first_[slot] = none;
             free_slots_.push_back(slot);
         });
@@ -45,7 +49,7 @@ class Umem {
     void trim() noexcept;
 
   private:
-    static constexpr std::uint32_t none = UINT32_MAX;
+    static constexpr std::uint32_t none = UINT32_MAX, not_lent = none - 1;
     static constexpr std::uint32_t most_slots = 4096;
 
     std::uint32_t frames_, shift_;
