@@ -19,6 +19,7 @@ struct OpenRequest {
     std::string target;             // an interface's name, "any", or a file's path ("-": standard input)
     std::uint32_t snaplen = 262144; // bytes of a packet that are kept
     bool promisc = true;
+    bool take = false; // packets may be kept from the host, also on the interface of the default route
     std::map<std::string, std::string> options; // the engine's own
     std::shared_ptr<InterfaceTable> interfaces = std::make_shared<InterfaceTable>();
 };

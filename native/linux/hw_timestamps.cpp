@@ -67,6 +67,16 @@ void HardwareTimestamps::restore(int socket) noexcept {
         request(socket, SIOCSHWTSTAMP, interface_, &before_);
 }
 
+KeptHardwareTimestamps::KeptHardwareTimestamps(int socket, std::string interface) noexcept
+    : socket_(socket), interface_(std::move(interface)), known_(request(socket, SIOCGHWTSTAMP, interface_, &before_)) {}
+
+KeptHardwareTimestamps::~KeptHardwareTimestamps() {
+    hwtstamp_config now{};
+    if (known_ && request(socket_, SIOCGHWTSTAMP, interface_, &now) &&
+        (now.rx_filter != before_.rx_filter || now.tx_type != before_.tx_type))
+        request(socket_, SIOCSHWTSTAMP, interface_, &before_);
+}
+
 Clock clock_named(const std::string& name) {
     return name == "adapter" ? Clock::adapter : name == "adapter_unsynced" ? Clock::adapter_unsynced : Clock::host;
 }

@@ -22,6 +22,21 @@ class HardwareTimestamps {
     hwtstamp_config before_{};
 };
 
+// What a NIC was told of timestamps, told again when this ends, if somebody told it otherwise meanwhile.
+class KeptHardwareTimestamps {
+  public:
+    KeptHardwareTimestamps(int socket, std::string interface) noexcept;
+    ~KeptHardwareTimestamps();
+    KeptHardwareTimestamps(const KeptHardwareTimestamps&) = delete;
+    KeptHardwareTimestamps& operator=(const KeptHardwareTimestamps&) = delete;
+
+  private:
+    int socket_;
+    std::string interface_;
+    hwtstamp_config before_{};
+    bool known_;
+};
+
 Clock clock_named(const std::string& name); // "host", "adapter", "adapter_unsynced"
 std::string name_of(Clock clock);
 

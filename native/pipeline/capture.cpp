@@ -30,6 +30,7 @@ void Capture::add(const Engine& engine, OpenRequest request, const std::string& 
     if (!take)
         refuse_default_route(engine, request.target);
     request.interfaces = interfaces_;
+    request.take = take;
     const auto kind = engine.target == Takes::file ? FilteredSource::Kind::file : FilteredSource::Kind::live;
     const std::size_t known = interfaces_->size();
     for (auto& source : engine.open(request)) {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from contract.subject import Live, Recorded, Subject
-from contract.variants import Variant, unusable, variants, wanting
+from contract.variants import Variant, prepare, unusable, variants, wanting
 
 _EXPECTED = Path(__file__).with_name("expected_skips")
 _table: dict[tuple[str, str], str] = {}  # (case, column) → what became of it
@@ -50,7 +50,10 @@ def reasons() -> dict[str, str]:
 
 
 @pytest.fixture
-def live(variant: Variant, reasons: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Live]:
+def live(
+    variant: Variant, reasons: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Live]:
+    prepare(variant.engine, monkeypatch)
     if variant.name in reasons:
         pytest.skip(f"cannot run here: {reasons[variant.name]}")
     wire = request.getfixturevalue("wire")

@@ -10,6 +10,9 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
+import pf_ring_double
 import wirepath as wp
 
 Options = dict[str, Any]
@@ -33,6 +36,8 @@ class Variant:
 # A worker is a queue. What the host sends never comes to an XDP program.
 _AF_XDP: Options = {"small": {"ring_size": 1024}, "workers": {}, "sees_sent": False}
 
+_REAL_PF_RING = "WIREPATH_LIBPFRING" in os.environ
+
 _KNOWN = {
     "socket": [Variant("socket", "socket", small={"buffer_size": "512k"}, workers={"fanout": 4}, lends_a_ring=False)],
     "pcap": [Variant("pcap", "pcap", small={"buffer_size": "1M"}, says_direction=False)],
@@ -40,6 +45,16 @@ _KNOWN = {
     "af_xdp": [
         Variant("af_xdp native", "af_xdp", {"xdp_mode": "native", "mode": "copy"}, **_AF_XDP, mode="copy, native"),
         Variant("af_xdp generic", "af_xdp", {"xdp_mode": "generic"}, **_AF_XDP, mode="generic"),
+    ],
+    # Over a double of libpfring, and its result says so, unless WIREPATH_LIBPFRING names the real one.
+    "pf_ring": [
+        Variant(
+            "pf_ring" if _REAL_PF_RING else "pf_ring double",
+            "pf_ring",
+            workers={"channels": "all"},
+            lends_a_ring=False,
+            mode="beside the stack" if _REAL_PF_RING else "a double of libpfring",
+        )
     ],
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }
@@ -61,9 +76,18 @@ def variants(*, over_nics: bool = False) -> list[Variant]:
     return columns + ([_ZERO_COPY_COLUMN] if over_nics else [])
 
 
+def prepare(engine: str, patch: pytest.MonkeyPatch) -> None:
+    """Sets what an engine finds its library by."""
+    if engine == "pf_ring":
+        for name, value in pf_ring_double.environment().items():
+            patch.setenv(name, value)
+
+
 def unusable() -> dict[str, str]:
     """Why an engine cannot run here, by the names of its columns."""
-    reasons = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
+    with pytest.MonkeyPatch.context() as patch:
+        prepare("pf_ring", patch)
+        reasons = {engine.name: engine.reason for engine in wp.engines() if not engine.usable}
     return {variant.name: reasons[variant.engine] for variant in variants(over_nics=True) if variant.engine in reasons}
 
 
@@ -119,3 +143,13 @@ def tag_as_told(driver: str, tpid: int, tci: int) -> tuple[int, int]:
     if driver == "e1000":
         return tpid, tci & 0xFFF  # without the priority
     return (0x8100, tci) if driver == "vmxnet3" else (tpid, tci)
+
+
+def tags_put_back(variant: Variant, data: bytes) -> bytes:
+    """A frame with a VLAN tag that was taken out on the way, as an engine puts it back that keeps none in metadata.
+
+    PF_RING's module writes 0x8100 before whatever tag it puts back.
+    """
+    if variant.engine == "pf_ring" and data[12:14] == b"\x88\xa8":
+        return data[:12] + b"\x81\x00" + data[14:]
+    return data

@@ -70,6 +70,13 @@ BRANCHES = (
         "libpcap's own TPACKET ring: the kernel copies it into a block",
         _TAP_SKIPS,
     ),
+    _Branch(
+        "pf_ring",
+        "",
+        "taps",
+        "PF_RING's module copies it into a slot of the mapped ring; the program copies it from there",
+        _TAP_SKIPS,
+    ),
 )
 """Every engine that captures from interfaces, where it leaves the way."""
 
