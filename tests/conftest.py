@@ -34,6 +34,8 @@ def _need_privilege() -> None:
 def scaled(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """scaled(count, least): how many packets --scale makes of `count`, so many that the case still proves something."""
     scale = request.config.getoption("--scale")
+    if variant := getattr(request.node, "callspec", None) and request.node.callspec.params.get("variant"):
+        scale = min(scale, variant.scale)
     return lambda count, least: max(least, int(count * scale))
 
 
@@ -61,6 +63,9 @@ def wire(request: pytest.FixtureRequest, nics: NicWire | None) -> Iterator[Wire 
     _need_privilege()
     asked = request.node.get_closest_marker("wire")
     wanted = asked.kwargs if asked else {}
+    variant = getattr(request.node, "callspec", None) and request.node.callspec.params.get("variant")
+    if variant is not None and variant.mtu is not None and "mtu" not in wanted:
+        wanted = wanted | {"mtu": variant.mtu}  # of the engine under test
     if nics is None:
         with Wire(**_usual_mtu() | wanted) as made:
             yield made

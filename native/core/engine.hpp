@@ -44,6 +44,9 @@ struct Engine {
     // For who sends: options of their own, and a sender on the interface. nullptr: it cannot send. Throws Error.
     std::span<const OptionSpec> send_options = {};
     std::unique_ptr<Sender> (*open_sender)(const SendRequest& request) = nullptr;
+    // Where takes_packets depends on the request: the interface that packets would be taken from, empty if none are.
+    // Throws Error. nullptr: the target.
+    std::string (*takes_from)(const OpenRequest& request) = nullptr;
 };
 
 // A row of the registry: every engine of engines.def, built or not.

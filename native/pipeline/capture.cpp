@@ -13,10 +13,13 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-void refuse_default_route(const Engine& engine, const std::string& target) {
-    if (engine.takes_packets && carries_default_route(target))
+void refuse_default_route(const Engine& engine, const OpenRequest& request) {
+    if (!engine.takes_packets)
+        return;
+    const std::string interface = engine.takes_from != nullptr ? engine.takes_from(request) : request.target;
+    if (!interface.empty() && carries_default_route(interface))
         throw Error(Code::refused,
-                    "the engine " + std::string(engine.name) + " takes packets away from this host, and " + target +
+                    "the engine " + std::string(engine.name) + " takes packets away from this host, and " + interface +
                         " carries its default route",
                     0, "If that is what you want, say so with --take (take=True)");
 }
@@ -28,7 +31,7 @@ Capture::Capture(const std::string& netns) : netns_(netns) {}
 void Capture::add(const Engine& engine, OpenRequest request, const std::string& filter, bool take) {
     const Netns::Inside inside(netns_);
     if (!take)
-        refuse_default_route(engine, request.target);
+        refuse_default_route(engine, request);
     request.interfaces = interfaces_;
     request.take = take;
     const auto kind = engine.target == Takes::file ? FilteredSource::Kind::file : FilteredSource::Kind::live;

@@ -31,12 +31,29 @@ class Variant:
     says_direction: bool = True  # tells what came in from what was sent
     mode: str = ""  # a word that the granted mode has to have
     file: bool = False  # is opened on a file, not on an interface
+    mtu: int | None = None  # of the wire, where the engine takes none of jumbo frames
+    scale: float = 1.0  # of the packets that cases send, where the engine has room for few
+    tells_tpid: bool = True  # which kind of VLAN tag it was that is in metadata
 
 
 # A worker is a queue. What the host sends never comes to an XDP program.
 _AF_XDP: Options = {"small": {"ring_size": 1024}, "workers": {}, "sees_sent": False}
 
 _REAL_PF_RING = "WIREPATH_LIBPFRING" in os.environ
+# A worker is a queue. The drivers over an interface of the kernel; over NICs of its own it takes part in tests/kernels.
+_DPDK = {
+    "dpdk af_packet": Variant(
+        "dpdk af_packet",
+        "dpdk",
+        {"driver": "af_packet"},
+        small={"ring_size": 512, "mbufs": 1024},
+        workers={"queues": 4},
+        says_direction=False,
+        mode="net_af_packet",
+        mtu=1500,
+        tells_tpid=False,
+    ),
+}
 
 _KNOWN = {
     "socket": [Variant("socket", "socket", small={"buffer_size": "512k"}, workers={"fanout": 4}, lends_a_ring=False)],
@@ -56,6 +73,7 @@ _KNOWN = {
             mode="beside the stack" if _REAL_PF_RING else "a double of libpfring",
         )
     ],
+    "dpdk": list(_DPDK.values()),
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }
 
@@ -138,8 +156,10 @@ def wanting_for_timestamps(variant: Variant, driver: str) -> str | None:
     return None
 
 
-def tag_as_told(driver: str, tpid: int, tci: int) -> tuple[int, int]:
-    """The VLAN tag that a NIC took out of the bytes, as its driver tells it to everybody."""
+def tag_as_told(variant: Variant, driver: str, tpid: int, tci: int) -> tuple[int, int]:
+    """The VLAN tag that a NIC took out of the bytes, as its driver or the engine tells it to everybody."""
+    if not variant.tells_tpid:
+        return 0x8100, tci
     if driver == "e1000":
         return tpid, tci & 0xFFF  # without the priority
     return (0x8100, tci) if driver == "vmxnet3" else (tpid, tci)
