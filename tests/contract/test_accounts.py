@@ -86,6 +86,7 @@ def _flows(count: int) -> list[bytes]:
 @pytest.mark.wire(queues=4)
 def test_every_queue(live: Live) -> None:
     """Frames of each receive queue come, each once, and in the order of their queue."""
+    _need_queues(live)
     frames = _flows(2000)
     with live.open() as capture:
         live.send(frames)
@@ -98,7 +99,13 @@ def test_every_queue(live: Live) -> None:
         assert numbers == list(range(flow, len(frames), FLOWS))
 
 
+def _need_queues(live: Live) -> None:
+    if live.variant.combined_queues and live.wire.driver == "veth":
+        pytest.skip("cannot run here: the driver takes queues that receive and send, of which a veth tells one")
+
+
 def _need_workers(live: Live) -> None:
+    _need_queues(live)
     if live.variant.workers is None:
         pytest.skip("the engine has one receiver an interface")
     if not live.variant.workers and live.wire.queues == 1:

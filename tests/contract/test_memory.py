@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import wirepath as wp
-from contract.subject import PATIENCE_S, Live, Subject, collect, drain, rows_of
+from contract.subject import PATIENCE_S, Live, Scaled, Subject, collect, drain, rows_of
 from wirepath.bench.frames import frame
 
 
@@ -47,17 +47,18 @@ def test_lease(subject: Subject) -> None:
     assert [view.tobytes() for view, _ in views] == first
 
 
-def test_columns_are_kept(subject: Subject) -> None:
+def test_columns_are_kept(subject: Subject, scaled: Scaled) -> None:
     """Header columns that a user keeps are never recycled under their hands."""
-    with subject.running([frame(number, 100 + number % 50) for number in range(3000)]) as capture:
+    count = scaled(3000, 700)
+    with subject.running([frame(number, 100 + number % 50) for number in range(count)]) as capture:
         kept = []
         until, rows = time.monotonic() + PATIENCE_S, 0
-        while rows < 3000 and time.monotonic() < until:
+        while rows < count and time.monotonic() < until:
             batch = capture.receive(0.2)
             if batch is not None:
                 kept.append((batch.origlen, batch.origlen.copy()))
                 rows += len(batch)
-    assert rows == 3000
+    assert rows == count
     assert all(np.array_equal(column, then) for column, then in kept)
 
 

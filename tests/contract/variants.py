@@ -34,6 +34,8 @@ class Variant:
     mtu: int | None = None  # of the wire, where the engine takes none of jumbo frames
     scale: float = 1.0  # of the packets that cases send, where the engine has room for few
     tells_tpid: bool = True  # which kind of VLAN tag it was that is in metadata
+    combined_queues: bool = False  # takes only queues that also send: a veth tells of none
+    next_run_tidies: bool = False  # what is left on the host after kill -9, the next capture takes away
 
 
 # A worker is a queue. What the host sends never comes to an XDP program.
@@ -52,6 +54,19 @@ _DPDK = {
         mode="net_af_packet",
         mtu=1500,
         tells_tpid=False,
+    ),
+    "dpdk af_xdp": Variant(
+        "dpdk af_xdp",
+        "dpdk",
+        {"driver": "af_xdp"},
+        small={"mbufs": 8192},
+        workers={},
+        sees_sent=False,
+        mode="net_af_xdp",
+        mtu=1500,
+        scale=0.25,  # its fill ring holds 2048 frames
+        combined_queues=True,
+        next_run_tidies=True,
     ),
 }
 
@@ -137,6 +152,8 @@ def wanting_for_jumbo(variant: Variant, driver: str) -> str | None:
     """Why packets larger than a page cannot be captured so; None if they can."""
     if driver == "vmxnet3":
         return "QEMU's vmxnet3 spoils packets in several buffers: its driver counts them as errors"
+    if variant.mode == "net_af_xdp":
+        return "net_af_xdp has no packets in fragments"
     if variant.engine != "af_xdp":
         return None
     if variant.mode == "zero_copy":

@@ -29,10 +29,19 @@ def main() -> None:
 @click.option("--mem", type=int, default=1024, help="MiB of the guest.", show_default=True)
 @click.option("--cpus", type=int, default=1, help="Of the guest.", show_default=True)
 @click.option("--append", default="", help="To the kernel's command line.")
+@click.option("--iommu", is_flag=True, help="With an IOMMU before the NICs: what vfio-pci needs.")
 @click.option("--out", type=click.Path(path_type=Path), help="A directory that the guest may write into.")
 @click.argument("command", nargs=-1, required=True)
 def run(
-    asked: str, names: str, timeout: float, mem: int, cpus: int, append: str, out: Path | None, command: tuple[str, ...]
+    asked: str,
+    names: str,
+    timeout: float,
+    mem: int,
+    cpus: int,
+    append: str,
+    iommu: bool,
+    out: Path | None,
+    command: tuple[str, ...],
 ) -> None:
     """Runs COMMAND in a guest, in this directory, and ends with its exit code (124: timeout, 125: no guest)."""
     chosen = nics.chosen(names)
@@ -40,7 +49,7 @@ def run(
     if out is not None:
         out = out.absolute()
         out.mkdir(parents=True, exist_ok=True)
-    machine = Machine(kernel.get(asked, found), found, chosen, mem, cpus, append)
+    machine = Machine(kernel.get(asked, found), found, chosen, mem, cpus, append, iommu)
     sys.exit(machine.run(command, timeout_s=timeout, out=out))
 
 

@@ -43,6 +43,7 @@ class Machine:
     mem_mb: int = 1024
     cpus: int = 1
     append: str = ""  # to the kernel's command line
+    iommu: bool = False  # between the NICs and the memory, as vfio-pci needs it
 
     def command_line(self, control: Path, out: Path | None) -> list[str]:
         """Of QEMU. `control` holds the initramfs and takes the kernel's log; the command's output goes to fd 1."""
@@ -57,10 +58,11 @@ class Machine:
             *_share("hostroot", Path("/"), ",readonly=on,multidevs=remap"),
             *_share("control", control),
             *(_share("out", out) if out is not None else ()),
+            *(("-device", "intel-iommu,aw-bits=48") if self.iommu else ()),
             *("-device", "virtio-rng-pci", "-nic", "none"),
             *arguments(list(self.nics)),
             *("-kernel", str(self.kernel.vmlinux), "-initrd", str(control / "initramfs")),
-            *("-append", f"{_APPEND} {self.append}".strip()),
+            *("-append", f"{_APPEND} {'intel_iommu=on' if self.iommu else ''} {self.append}".strip()),
         ]
 
     def run(

@@ -72,6 +72,9 @@ class SecondsOrNone(Seconds):
     metavar="[SECONDS]",
     help="Measure rates again and again, every second or so many.",
 )
+@click.option("--bind", "driver", metavar="DRIVER", help="Take the NIC from the kernel: vfio-pci, uio_pci_generic.")
+@click.option("--unbind", is_flag=True, help="Give the NIC back to the kernel's driver.")
+@click.option("--force", is_flag=True, help="With --bind, also the interface of the default route.")
 @click.option("--json", "as_json", is_flag=True, help="Objects, for machines (docs/json.md).")
 def command(
     interface: str | None,
@@ -82,6 +85,9 @@ def command(
     speed: int | None,
     interval: float,
     watch: float | None,
+    driver: str | None,
+    unbind: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Say what decides how the network interface IFACE receives packets, and which engine to use.
@@ -104,6 +110,21 @@ def command(
 def _need_interface(asked: bool) -> None:
     if asked:
         raise click.UsageError(f"name an interface: {', '.join(nic.names())}")
+
+
+def _give(device: str | None, driver: str | None, unbind: bool, force: bool, as_json: bool) -> None:
+    if device is None or (driver is not None and unbind):
+        raise click.UsageError("name one interface or PCI address, and one of --bind DRIVER and --unbind")
+    done = nic.unbind(device) if driver is None else nic.bind(device, driver, force=force)
+    was = f" (was {done.interface})" if done.interface else ""
+    if as_json:
+        click.echo(json.dumps({"v": 1, **_plain(done), "bound": not unbind}))
+    elif unbind:
+        click.echo(f"{done.address}{was}: given back to {done.before or 'the kernel'}")
+    else:
+        click.echo(f"{done.address}{was}: from {done.before or 'no driver'} to {done.driver}")
+        click.echo(f"Capture: wirepath capture -i {done.address} --engine dpdk")
+        click.echo(f"Undo:    wirepath nic --unbind {done.address}")
 
 
 def _list(netns: str | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@
 
 from wirepath.nic.activity import Activity, Meter
 from wirepath.nic.advice import TRAFFICS, Advice, Choice, advise
+from wirepath.nic.binding import Binding, bind, bindings, unbind
 from wirepath.nic.coalescing import Coalescing
 from wirepath.nic.driver import Driver
 from wirepath.nic.engines import Way, ways
@@ -32,6 +33,7 @@ __all__ = [
     "TRAFFICS",
     "Activity",
     "Advice",
+    "Binding",
     "CaptureOffload",
     "Channels",
     "Choice",
@@ -58,10 +60,13 @@ __all__ = [
     "Way",
     "XdpFeatures",
     "advise",
+    "bind",
+    "bindings",
     "line_rates",
     "names",
     "packets_per_second",
     "parse_speed",
     "read",
+    "unbind",
     "ways",
 ]

@@ -33,7 +33,8 @@ std::string new_device(const std::string& driver) {
     return "vdev:" + driver + std::to_string(made++);
 }
 
-std::uint32_t channels(const std::string& name) {
+// The queues that net_af_xdp takes: those that receive and send.
+std::uint32_t combined_channels(const std::string& name) {
     const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     ethtool_channels channels{};
     channels.cmd = ETHTOOL_GCHANNELS;
@@ -42,7 +43,7 @@ std::uint32_t channels(const std::string& name) {
     request.ifr_data = reinterpret_cast<char*>(&channels);
     if (::ioctl(socket.get(), SIOCETHTOOL, &request) != 0)
         return 1;
-    return std::max(1U, channels.rx_count + channels.combined_count);
+    return std::max(1U, channels.combined_count);
 }
 
 std::string over_packet_socket(const NetDevice& device, const Settings& settings) {
@@ -65,7 +66,7 @@ std::string over_af_xdp(const NetDevice& device, const Settings& settings) {
         throw Error(Code::unsupported, "opening " + device.name + " with net_af_xdp", 0,
                     "It has an MTU of " + std::to_string(device.mtu) + ", and this driver takes one of " +
                         std::to_string(longest) + " at the most: use the engine af_xdp, or driver=af_packet");
-    const std::uint32_t queues = settings.queues != 0 ? settings.queues : channels(device.name);
+    const std::uint32_t queues = settings.queues != 0 ? settings.queues : combined_channels(device.name);
     return new_device("net_af_xdp") + ",iface=" + device.name + ",start_queue=0,queue_count=" + std::to_string(queues);
 }
 

@@ -44,6 +44,8 @@ Info info_for(const OpenRequest& request, const Port& port) {
     info.granted.push_back({"ring_size",
                             port.settings().ring_size != 0 ? std::to_string(port.settings().ring_size) : "auto",
                             std::to_string(plan.ring_size)});
+    if (port.driver() == "net_af_xdp")
+        info.granted.push_back({"vlan_tags", "all", "only those in the bytes"});
     info.notes.push_back("the time of a packet is that of the burst it was received in");
     return info;
 }

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include <rte_memory.h>
 #include <set>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
 
 #include "engines/dpdk/plugin/log.hpp"
 
@@ -29,6 +32,7 @@ std::string name_in(const std::string& devargs) {
     return name.starts_with("vdev:") ? name.substr(5) : name;
 }
 
+constexpr std::size_t page_bytes = 4096;
 constexpr const char* how_to_bind = "It must be bound to vfio-pci or uio_pci_generic: wirepath nic --bind vfio-pci ";
 
 } // namespace
@@ -48,8 +52,9 @@ Claim::~Claim() {
     claimed.erase(what_);
 }
 
-Port::Port(const Settings& settings) : settings_(settings), eal_(Eal::get(settings)) {
+Port::Port(const Settings& settings) : settings_(settings), eal_(Eal::get(settings)), netns_("/proc/thread-self/ns/net") {
     const std::lock_guard lock(eal_.plugging());
+    const QuietLibxdp quiet;
     try {
         plug();
         configure();
@@ -115,28 +120,48 @@ bool Port::try_configure(bool interrupts) {
     return rte_eth_dev_configure(id_, plan_.queues, senders, &conf) == 0;
 }
 
+// The kernel takes an AF_XDP socket off its queue some time after it was closed.
+int Port::set_up_queue(std::uint16_t queue, int node) {
+    constexpr int tries = 50;
+    constexpr auto between = std::chrono::milliseconds(20);
+    rte_eth_rxconf conf = info_.default_rxconf;
+    conf.offloads = plan_.offloads;
+    for (int tried = 1;; ++tried) {
+        const int error = rte_eth_rx_queue_setup(id_, queue, plan_.ring_size, static_cast<unsigned>(node), &conf,
+                                                 mbufs_.back()->pool());
+        if (error == 0 || driver() != "net_af_xdp" || tried == tries)
+            return error;
+        std::this_thread::sleep_for(between);
+        take_log();
+    }
+}
+
+std::string Port::in_the_way() const {
+    return driver() == "net_af_xdp" ? "Another program may have its XDP program or an AF_XDP socket there: ip link show"
+                                    : "";
+}
+
 void Port::set_up_queues() {
     const std::vector<int> before = open_descriptors();
+    const auto before_libxdp = libxdp_descriptors();
     const int node = rte_eth_dev_socket_id(id_);
     for (std::uint16_t queue = 0; queue < plan_.queues; ++queue) {
         mbufs_.push_back(
             std::make_shared<Mbufs>(plan_.mbufs, plan_.room, plan_.kept, eal_.physical_addresses()));
         let_it_reach(*mbufs_.back());
-        rte_eth_rxconf conf = info_.default_rxconf;
-        conf.offloads = plan_.offloads;
-        if (const int error = rte_eth_rx_queue_setup(id_, queue, plan_.ring_size, static_cast<unsigned>(node), &conf,
-                                                     mbufs_.back()->pool());
-            error != 0)
+        if (const int error = set_up_queue(queue, node); error != 0)
             throw dpdk_error(Code::system, "making receive queue " + std::to_string(queue) + " of " + settings_.target,
-                             error);
+                             error, in_the_way());
     }
     for (std::uint16_t queue = 0; queue < std::min(plan_.queues, info_.max_tx_queues); ++queue)
         if (const int error = rte_eth_tx_queue_setup(id_, queue, 512, static_cast<unsigned>(node), nullptr);
             error != 0)
             throw dpdk_error(Code::system, "making send queue " + std::to_string(queue) + " of " + settings_.target,
                              error);
-    if (kernel_ && driver() == "net_af_xdp")
+    if (kernel_ && driver() == "net_af_xdp") {
         kernel_->find_sockets(before, plan_.queues);
+        libxdp_.note(before_libxdp);
+    }
     if (settings_.kind == Kind::vdev && settings_.mtu != 0 && rte_eth_dev_set_mtu(id_, settings_.mtu) != 0)
         throw dpdk_error(Code::bad_option, "the option mtu cannot be " + std::to_string(settings_.mtu), 0);
 }
@@ -146,6 +171,9 @@ void Port::let_it_reach(Mbufs& mbufs) {
     if (settings_.kind != Kind::pci || eal_.physical_addresses())
         return;
     const std::size_t bytes = mbufs.bytes();
+    // DPDK takes the mapping of what it knows only. Where no address is given, one is like the other.
+    if (rte_extmem_register(mbufs.base(), bytes, nullptr, 0, page_bytes) != 0)
+        throw dpdk_error(Code::system, "telling DPDK of the memory of packets", rte_errno);
     if (rte_dev_dma_map(info_.device, mbufs.base(), reinterpret_cast<std::uintptr_t>(mbufs.base()), bytes) != 0)
         throw dpdk_error(Code::system, "giving " + settings_.target + " access to the memory of packets", rte_errno);
     reachable_.emplace_back(mbufs.base(), bytes);
@@ -223,20 +251,38 @@ void Port::close() noexcept {
     unplug();
 }
 
+void Port::close_in_its_namespace(std::uint16_t id) noexcept {
+    try {
+        const Netns::Inside inside(netns_);
+        close_device(id);
+    } catch (const Error&) { // no right to go there any more
+        close_device(id);
+    }
+}
+
 void Port::close_device(std::uint16_t id) noexcept {
+    const QuietLibxdp quiet;
+    const auto before = libxdp_descriptors();
     rte_eth_dev_stop(id);
     rte_eth_dev_close(id);
-    if (kernel_ && !started_ && driver() == "net_af_packet")
-        kernel_->close_sockets(); // the driver does so when it is stopped, and it was not started
-    for (const auto& [at, bytes] : reachable_)
+    if (driver() == "net_af_xdp") {
+        libxdp_.note(before); // what it opened to detach its program
+        libxdp_.close_forgotten();
+    }
+    // net_af_packet closes its sockets when it is stopped, if it was started; net_af_xdp of 22.11 never all of them.
+    if (kernel_ && (!started_ || driver() == "net_af_xdp"))
+        kernel_->close_sockets();
+    for (const auto& [at, bytes] : reachable_) {
         rte_dev_dma_unmap(info_.device, at, reinterpret_cast<std::uintptr_t>(at), bytes);
+        rte_extmem_unregister(at, bytes);
+    }
     rte_dev_remove(info_.device);
     take_log();
 }
 
 void Port::unplug() noexcept {
     if (const std::uint16_t id = std::exchange(id_, RTE_MAX_ETHPORTS); id != RTE_MAX_ETHPORTS)
-        close_device(id);
+        close_in_its_namespace(id);
     for (const auto& mbufs : mbufs_)
         mbufs->close();
     mbufs_.clear();

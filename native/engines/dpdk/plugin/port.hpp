@@ -11,9 +11,11 @@
 #include "core/source.hpp"
 #include "engines/dpdk/plugin/eal.hpp"
 #include "engines/dpdk/plugin/kernel_side.hpp"
+#include "engines/dpdk/plugin/libxdp.hpp"
 #include "engines/dpdk/plugin/mbufs.hpp"
 #include "engines/dpdk/plugin/plan.hpp"
 #include "linux/fork_guard.hpp"
+#include "linux/netns.hpp"
 
 namespace wirepath::dpdk {
 
@@ -64,16 +66,21 @@ class Port {
     void configure();
     bool try_configure(bool interrupts);
     void set_up_queues();
+    int set_up_queue(std::uint16_t queue, int node); // 0, or DPDK's negative errno
+    std::string in_the_way() const;
     void let_it_reach(Mbufs& mbufs);
     void close() noexcept;
     void unplug() noexcept;
+    void close_in_its_namespace(std::uint16_t id) noexcept;
     void close_device(std::uint16_t id) noexcept;
 
     const Settings settings_;
     Eal& eal_;
     ForkGuard fork_guard_;
+    const Netns netns_; // drivers look their interface up again when they are closed
     std::optional<Claim> claim_;
     std::optional<KernelSide> kernel_;
+    LibxdpDescriptors libxdp_; // of net_af_xdp
     std::string name_; // DPDK's, of the device
     std::uint16_t id_ = RTE_MAX_ETHPORTS;
     rte_eth_dev_info info_{};
