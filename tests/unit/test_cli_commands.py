@@ -96,6 +96,17 @@ def test_signals_end_a_command_in_order(number: signal.Signals) -> None:
         assert watching.wait(60) == 0
 
 
+@pytest.mark.parametrize("command", [["nic", "lo", "--watch", "0.05"], ["drops", "--watch", "--interval", "0.05"]])
+def test_who_reads_the_output_may_go(command: list[str]) -> None:
+    with subprocess.Popen([*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        watching.stdout.readline()
+        watching.stdout.close()
+        assert watching.wait(60) == 0
+        assert watching.stderr.read() == b""
+
+
 def test_errors_exit_with_1_and_say_what_to_do(tmp_path: Path) -> None:
     said = wirepath("capture", "-i", "nonsense", status=1).stderr
     assert "wirepath: 'nonsense' is neither an interface" in said

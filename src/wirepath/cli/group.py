@@ -110,6 +110,8 @@ def run(args: list[str] | None) -> int:
         return EXIT_USAGE if isinstance(error, OptionError | FilterError) else EXIT_ERROR
     except BrokenPipeError:
         raise
+    except SystemExit as ended:
+        raise BrokenPipeError from ended  # what click makes of one; commands themselves return their status
     except OSError as error:
         click.echo(f"wirepath: {error.filename or 'system call'}: {error.strerror or error}", err=True)
         return EXIT_ERROR
