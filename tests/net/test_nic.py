@@ -211,6 +211,18 @@ def test_promiscuity_that_a_packet_socket_asked_for(wire: Wire) -> None:
     assert seen(wire.far).link.promiscuity == 0
 
 
+def test_rates_of_one_that_goes_and_comes_back(wire: Wire) -> None:
+    """Another interface has taken its name: what its polls were is not known, and known again from then on."""
+    with wire.far.namespace.routes() as routes:
+        routes.link("add", ifname="br0", kind="bridge")
+        meter = nic.Meter("br0", wire.far.namespace.path)
+        could = meter.next().polls.value is not None
+        routes.link("del", index=routes.link_lookup(ifname="br0")[0])
+        routes.link("add", ifname="br0", kind="bridge")
+    assert meter.next().polls.how == "unknown"
+    assert (meter.next().polls.value is not None) == could
+
+
 def test_names_are_those_of_the_namespace(wire: Wire) -> None:
     assert nic.names(wire.far.namespace.path) == ["lo", wire.far.name]
     with pytest.raises(wp.NotFoundError, match="there is no interface gen0"):

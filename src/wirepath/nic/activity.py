@@ -69,13 +69,21 @@ class Meter:
         self._where = name, netns
         self.nic = read(name, netns)
         """The last reading."""
-        with inside(netns):
-            self._polls = _Polls(self.nic.link.ifindex)
+        self._polls = self._count_polls()
+
+    def _count_polls(self) -> _Polls:
+        with inside(self._where[1]):
+            return _Polls(self.nic.link.ifindex)
 
     def next(self) -> Activity:
         """The rates since the reading before. Raises what `read` raises."""
         before, self.nic = self.nic, read(*self._where)
-        return _between(before, self.nic, self._polls)
+        if self.nic.link.ifindex != before.link.ifindex:
+            self._polls.give_up("the interface is another one than before")
+        activity = _between(before, self.nic, self._polls)
+        if self.nic.link.ifindex != before.link.ifindex:
+            self._polls = self._count_polls()
+        return activity
 
 
 class _Polls:
@@ -89,6 +97,10 @@ class _Polls:
             self._before = self._counter.read()
         except WirepathError as refused:
             self._refused = str(refused)
+
+    def give_up(self, why: str) -> None:
+        """What was counted is of another interface."""
+        self._refused = self._refused or why
 
     def moved(self) -> dict[str, int]:
         """What came on top since it was last asked; nothing where it cannot be counted."""
