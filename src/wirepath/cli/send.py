@@ -113,7 +113,11 @@ class SendCommand(click.Command):
 )
 @click.option("-c", "--count", type=click.IntRange(min=1), metavar="COUNT", help="End after COUNT packets.")
 @click.option("--duration", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so many seconds.")
-@click.option("--flow", metavar="FLOW", help="Make traffic: 'udp 10.0.0.1:1000-1999 > 10.0.0.2:53', 'tcp syn …'.")
+@click.option(
+    "--flow",
+    metavar="FLOW",
+    help="Make traffic: 'udp 10.0.0.1:1000-1999 > 10.0.0.2:53', 'tcp syn 10.0.0.1:9 > 10.0.0.2:80'.",
+)
 @click.option("--size", default="60", metavar="SIZES", help="Of what --flow makes, in bytes without FCS: 60,1514,imix.")
 @click.option("--source-mac", type=Mac(), metavar="MAC", help="Of what --flow makes; without it the interface's own.")
 @click.option("--target-mac", type=Mac(), metavar="MAC", help="Without it that of the target or the gateway to it.")
