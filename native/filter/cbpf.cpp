@@ -273,11 +273,6 @@ template <typename Metadata>
 std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& metadata) const noexcept {
     std::uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {};
     const Step* const steps = steps_.data();
-    const auto beyond = [&](std::uint64_t at) { // what lies at no packet's bytes may be metadata
-        return at >= ancillary && at <= UINT32_MAX
-                   ? ancillary_of(metadata.packet(), static_cast<std::uint32_t>(at) - ancillary)
-                   : std::nullopt;
-    };
     for (const Step* step = steps;;) {
         const Step& now = *step++;
         const auto go = [&](bool condition) { step = steps + (condition ? now.if_true : now.if_false); };
@@ -304,28 +299,19 @@ std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& meta
                 return 0;
             break;
         case Op::load_word_x:
-            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint32_t>(data, at))
-                a = number_at<std::uint32_t>(data, at);
-            else if (const auto value = beyond(at))
-                a = *value;
-            else
+            if (!holds<std::uint32_t>(data, std::uint64_t{x} + now.k))
                 return 0;
+            a = number_at<std::uint32_t>(data, std::uint64_t{x} + now.k);
             break;
         case Op::load_half_x:
-            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint16_t>(data, at))
-                a = number_at<std::uint16_t>(data, at);
-            else if (const auto value = beyond(at))
-                a = *value;
-            else
+            if (!holds<std::uint16_t>(data, std::uint64_t{x} + now.k))
                 return 0;
+            a = number_at<std::uint16_t>(data, std::uint64_t{x} + now.k);
             break;
         case Op::load_byte_x:
-            if (const std::uint64_t at = std::uint64_t{x} + now.k; holds<std::uint8_t>(data, at))
-                a = number_at<std::uint8_t>(data, at);
-            else if (const auto value = beyond(at))
-                a = *value;
-            else
+            if (!holds<std::uint8_t>(data, std::uint64_t{x} + now.k))
                 return 0;
+            a = number_at<std::uint8_t>(data, std::uint64_t{x} + now.k);
             break;
         case Op::load_length:
             a = metadata.origlen();
@@ -422,14 +408,9 @@ std::uint32_t Machine::run(std::span<const std::byte> data, const Metadata& meta
             go(a == now.value);
             break;
         case Op::equal_half_x:
-            if (!holds<std::uint16_t>(data, std::uint64_t{x} + now.k)) [[unlikely]] {
-                const auto value = beyond(std::uint64_t{x} + now.k);
-                if (!value)
-                    return 0;
-                a = *value;
-            } else {
-                a = number_at<std::uint16_t>(data, std::uint64_t{x} + now.k);
-            }
+            if (!holds<std::uint16_t>(data, std::uint64_t{x} + now.k))
+                return 0;
+            a = number_at<std::uint16_t>(data, std::uint64_t{x} + now.k);
             go(a == now.value);
             break;
         default:

@@ -13,6 +13,7 @@
 #include "core/error.hpp"
 #include "filter/cooked.hpp"
 #include "filter/filter.hpp"
+#include "filter/kernel_meaning.hpp"
 #include "linux/packets_under_way.hpp"
 
 namespace wirepath {
@@ -152,9 +153,11 @@ void PacketSocket::attach_or_throw(std::vector<sock_filter>& program) {
         throw Error::from_errno("attaching a filter on " + device_.name, errno);
 }
 
-// False: the kernel cannot run it.
+// False: the kernel cannot run it, or not as it is meant.
 bool PacketSocket::attach_filter(const Filter& filter) {
     std::optional<std::vector<Instruction>> code;
+    if (kernel_may_differ(filter.program()))
+        return false;
     if (cooked_)
         code = without_cooked_header(filter.program());
     else

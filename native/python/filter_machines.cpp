@@ -2,6 +2,7 @@
 // One filter in each machine that can run it.
 #include "filter/ebpf.hpp"
 #include "filter/judge.hpp"
+#include "filter/kernel_meaning.hpp"
 #include "filter/verify.hpp"
 #include "linux/bpf_program.hpp"
 #include "python/bind.hpp"
@@ -123,6 +124,9 @@ void bind_filter_machines(nb::module_& m) {
     m.def("filter_ebpf", &ebpf, "filter"_a, "hook"_a);
     m.def("filter_loaded", &loaded, "filter"_a, "hook"_a);
     m.def("filter_machines", &machines);
+    m.def(
+        "kernel_may_differ", [](const PyFilter& self) { return kernel_may_differ(self.filter->program()); },
+        "filter"_a);
     m.def("verify_filter", &verify, "text"_a, "path"_a);
     nb::class_<PyMachine>(m, "FilterMachine", "One of the machines that can run a filter, with the filter in it.")
         .def(

@@ -98,6 +98,9 @@ def filter_loaded(filter: Filter, hook: str) -> dict[str, int]:
 def verify_filter(text: str, path: str) -> dict[str, Any]:
     """Each packet of a capture file in every machine: ``packets``, ``differing``, ``machines``, ``first``."""
 
+def kernel_may_differ(filter: Filter) -> bool:
+    """Whether the kernel's classic BPF may give another verdict than libpcap's: then it runs in the pipeline."""
+
 def filter_machines() -> list[tuple[str, str]]:
     """(name, what it is) of each machine that can run a filter."""
 

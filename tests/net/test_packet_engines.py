@@ -308,6 +308,19 @@ def test_filters_of_any(wire: Wire, sender: Sender, engine: str, expression: str
         assert len(packets(capture, count)) == count
 
 
+@pytest.mark.parametrize("engine", TAPS)
+@pytest.mark.parametrize(("expression", "matches"), [("ip[ip[0] - 70] = 0", False), ("udp[0] >> ip[9] = 0", True)])
+def test_what_the_kernel_means_otherwise(
+    wire: Wire, sender: Sender, engine: str, expression: str, matches: bool
+) -> None:
+    """Its classic machine takes the offset -1 for that of the Ethernet type's second byte, and shifts by 17 & 31."""
+    with open_on(wire, engine, filter=expression) as capture:
+        assert capture.filtered_by == "pipeline"
+        sender.send([frame(7)])
+        sender.send([frame(8)])
+        assert len(packets(capture, 2 if matches else 0)) == (2 if matches else 0)
+
+
 @pytest.mark.parametrize("engine", FANOUT_TAPS)
 @pytest.mark.parametrize("snaplen", [10, 20, 21, 48])
 def test_snaplen_of_any(wire: Wire, sender: Sender, engine: str, snaplen: int) -> None:

@@ -8,21 +8,9 @@ import pytest
 import wirepath as wp
 from unit.filter_expressions import ETHERNET
 from wirepath import _core
-from wirepath.filter import HOOKS, Classic
+from wirepath.filter import HOOKS
 
-LD, ABS, IND, LDX_MEM, TAX = 0x00, 0x20, 0x40, 0x61, 0x07
-LONGEST_OFFSET, METADATA = 0x7FFFFFFF, 0xFFFFF000
-SHIFTS_BY_X = (0x6C, 0x7C)
-
-
-def kernels_own_meaning(program: list[Classic]) -> bool:
-    """The kernel's classic machine shifts by the lower five bits, and offsets wrap at 32 bits: not so libpcap's."""
-    if any(code & 7 == LD and code & 0xE0 == ABS and k > LONGEST_OFFSET for code, _, _, k in program):
-        return True
-    codes = {code for code, _, _, _ in program}
-    loads_by_index = any(code & 7 == LD and code & 0xE0 == IND for code in codes)
-    calculated = bool(codes & {TAX, LDX_MEM})
-    return bool(codes & set(SHIFTS_BY_X)) or (loads_by_index and calculated)
+LD, ABS, METADATA = 0x00, 0x20, 0xFFFFF000
 
 
 def asks_for_metadata(compiled: wp.Filter) -> bool:
@@ -39,7 +27,7 @@ class Machines:
         self._libpcap = _core.FilterMachine("libpcap", compiled)
         self._others = {}
         for name, _ in _core.filter_machines():
-            if name == "socket" and kernels_own_meaning(compiled.instructions):
+            if name == "socket" and _core.kernel_may_differ(compiled):
                 continue
             if name != "libpcap":
                 try:

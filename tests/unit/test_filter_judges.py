@@ -75,6 +75,24 @@ def test_all_machines_agree_on_anything(text: str, seed: int) -> None:
         machines.agree_on(data, origlen)
 
 
+@pytest.mark.parametrize(
+    ("text", "differs"),
+    [
+        ("tcp[((tcp[12] & 0xf0) >> 2):4] = 0x47455420", False),
+        ("ip[2:2] - ((ip[0] & 0xf) << 2) >= 40", False),
+        ("ether[ip[2:2] + 70:4] > 5", False),
+        ("ether[14] << (ether[15] & 31) = 1", False),
+        ("ether[14] << ether[15] = 1", True),
+        ("ip[ip[0] - 70] = 0", True),
+        ("ether[ether[0:4] * 3] = 1", True),
+        ("ether[0xfff00000] = 1", True),
+        ("ip protochain 6", True),
+    ],
+)
+def test_what_the_kernel_means_otherwise(text: str, differs: bool) -> None:
+    assert _core.kernel_may_differ(wp.compile_filter(text)) is differs
+
+
 def test_xdp_is_told_of_a_tag_beside_the_bytes() -> None:
     """By its caller, who may know it from the driver."""
     may_load()

@@ -18,6 +18,7 @@
 #include "engines/pcap/handle.hpp"
 #include "engines/pcap/sender.hpp"
 #include "filter/filter.hpp"
+#include "filter/kernel_meaning.hpp"
 #include "linux/fd.hpp"
 #include "linux/fork_guard.hpp"
 #include "linux/interrupt.hpp"
@@ -179,11 +180,14 @@ Place PcapSource::set_filter(std::shared_ptr<const Filter> filter) {
     if (!handle_ || fork_guard_.in_child())
         throw Error(Code::closed, "setting a filter: the capture of " + device_ +
                                       (handle_ ? " belongs to the parent process" : " has ended"));
+    const bool in_pipeline = filter != nullptr && kernel_may_differ(filter->program());
+    if (in_pipeline)
+        filter.reset();
     if (started_)
         install(filter.get());
     wanted_ = std::move(filter);
     generation_.fetch_add(1, std::memory_order_release);
-    return wanted_ == nullptr ? Place::none : Place::kernel;
+    return in_pipeline ? Place::pipeline : wanted_ == nullptr ? Place::none : Place::kernel;
 }
 
 void PcapSource::start() {
