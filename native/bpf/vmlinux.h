@@ -16,10 +16,17 @@ typedef __u32 __be32;
 typedef __u32 __wsum;
 
 enum bpf_map_type {
+    BPF_MAP_TYPE_ARRAY = 2,
     BPF_MAP_TYPE_PERCPU_HASH = 5,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_XSKMAP = 17,
+    BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+    BPF_F_MMAPABLE = 1 << 10, /* a map's flags */
+    BPF_RB_FORCE_WAKEUP = 1 << 1,
 };
 
 enum {
@@ -41,7 +48,48 @@ enum xdp_action {
     XDP_REDIRECT,
 };
 
+enum {
+    TC_ACT_UNSPEC = -1,
+    TC_ACT_OK = 0,
+    TC_ACT_SHOT = 2,
+};
+
 /* A program's context: the verifier rewrites these accesses, so they are not CO-RE's to relocate. */
+struct __sk_buff {
+    __u32 len;
+    __u32 pkt_type;
+    __u32 mark;
+    __u32 queue_mapping;
+    __u32 protocol;
+    __u32 vlan_present;
+    __u32 vlan_tci;
+    __u32 vlan_proto;
+    __u32 priority;
+    __u32 ingress_ifindex;
+    __u32 ifindex;
+    __u32 tc_index;
+    __u32 cb[5];
+    __u32 hash;
+    __u32 tc_classid;
+    __u32 data;
+    __u32 data_end;
+    __u32 napi_id;
+    __u32 family;
+    __u32 remote_ip4;
+    __u32 local_ip4;
+    __u32 remote_ip6[4];
+    __u32 local_ip6[4];
+    __u32 remote_port;
+    __u32 local_port;
+    __u32 data_meta;
+    __u64 flow_keys; /* a pointer */
+    __u64 tstamp;
+    __u32 wire_len;
+    __u32 gso_segs;
+    __u64 sk; /* a pointer */
+    __u32 gso_size;
+};
+
 struct xdp_md {
     __u32 data;
     __u32 data_end;

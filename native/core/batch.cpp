@@ -10,13 +10,23 @@ Columns::Columns(std::uint32_t rows)
 
 Batch::Batch(std::uint32_t capacity) : columns_(capacity) {}
 
-void Batch::begin(const std::byte* base, std::size_t bytes, Lease lease) noexcept {
+void Batch::begin(const std::byte* base, std::size_t bytes, Lease lease, std::uint8_t extras) noexcept {
     release();
     if (columns_.shared())
         columns_ = Columns::Ref(capacity()); // only where a user kept views of the last batch
     base_ = base;
     base_bytes_ = bytes;
     lease_ = std::move(lease);
+    extras_ = extras;
+    for (std::size_t which = 0; extras != 0 && which < extra_count; ++which)
+        if (has(static_cast<Extra>(which)) && columns_->extra[which] == nullptr)
+            columns_->extra[which] = std::make_unique<std::uint32_t[]>(capacity());
+}
+
+void Batch::copy_extras(const Batch& from, std::uint32_t from_row, std::uint32_t row) noexcept {
+    for (std::size_t which = 0; extras_ != 0 && which < extra_count; ++which)
+        if (const auto extra = static_cast<Extra>(which); has(extra))
+            set_extra(extra, row, from.extra(extra, from_row));
 }
 
 void Batch::keep(std::span<const std::uint32_t> rows) noexcept {
@@ -29,6 +39,9 @@ void Batch::keep(std::span<const std::uint32_t> rows) noexcept {
     };
     gather(c.ts), gather(c.offset), gather(c.caplen), gather(c.origlen), gather(c.interface);
     gather(c.queue), gather(c.vlan_tci), gather(c.vlan_tpid), gather(c.flags);
+    for (std::size_t which = 0; which < extra_count; ++which)
+        if (has(static_cast<Extra>(which)))
+            gather(c.extra[which]);
     annotations_.keep(rows);
     size_ = static_cast<std::uint32_t>(rows.size());
 }
@@ -42,6 +55,7 @@ void Batch::release_payload() noexcept {
 void Batch::release() noexcept {
     release_payload();
     size_ = 0;
+    extras_ = 0;
     annotations_.clear();
 }
 

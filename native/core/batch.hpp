@@ -2,6 +2,7 @@
 // What one receive() delivered: header columns of equal length in our own memory, and a lease on the payload.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,17 @@
 #include "core/packet.hpp"
 
 namespace wirepath {
+
+// Columns that only some sources have, of 32 bits each. A batch without one does not know it.
+enum class Extra : std::uint8_t {
+    mark, // what the user's program said of the packet
+    pid,  // the process that sent it, or that it is for; 0: unknown
+    hook, // where in the kernel it was captured: 1 XDP, 2 tc
+};
+constexpr std::size_t extra_count = 3;
+constexpr std::uint8_t extra_bit(Extra which) noexcept {
+    return static_cast<std::uint8_t>(1U << static_cast<unsigned>(which));
+}
 
 // The memory of a batch's columns. Shared with the views that Python holds: recycled only when no view is left, so what
 // a user keeps never changes under their hands.
@@ -46,6 +58,7 @@ class Columns {
     std::unique_ptr<std::uint64_t[]> offset;
     std::unique_ptr<std::uint32_t[]> caplen, origlen;
     std::unique_ptr<std::uint16_t[]> interface, queue, vlan_tci, vlan_tpid, flags;
+    std::array<std::unique_ptr<std::uint32_t[]>, extra_count> extra; // made when a source first has one
 
   private:
     explicit Columns(std::uint32_t capacity);
@@ -60,9 +73,13 @@ class Batch {
     Batch(Batch&&) noexcept = default;
     Batch& operator=(Batch&&) noexcept = default;
 
-    // Engines: first begin(), then push() up to capacity() rows whose data lies in [base, base + bytes).
-    void begin(const std::byte* base, std::size_t bytes, Lease lease) noexcept;
+    // Engines: first begin(), then push() up to capacity() rows whose data lies in [base, base + bytes). extras: the
+    // columns beside the usual ones (extra_bit), that are to be set for each row.
+    void begin(const std::byte* base, std::size_t bytes, Lease lease, std::uint8_t extras = 0) noexcept;
     void push(const Packet& packet) noexcept;
+    void set_extra(Extra which, std::uint32_t row, std::uint32_t value) noexcept {
+        columns_->extra[static_cast<std::size_t>(which)][row] = value;
+    }
     // Filters: only these rows stay. They ascend.
     void keep(std::span<const std::uint32_t> rows) noexcept;
     // The payload's memory goes back to its source; the columns stay.
@@ -80,6 +97,14 @@ class Batch {
         return {base_ + columns_->offset[row], columns_->caplen[row]};
     }
 
+    std::uint8_t extras() const noexcept { return extras_; }
+    bool has(Extra which) const noexcept { return (extras_ & extra_bit(which)) != 0; }
+    std::uint32_t extra(Extra which, std::uint32_t row) const noexcept {
+        return columns_->extra[static_cast<std::size_t>(which)][row];
+    }
+    // Of a row of another batch with the same extras.
+    void copy_extras(const Batch& from, std::uint32_t from_row, std::uint32_t row) noexcept;
+
     const Columns::Ref& columns() const noexcept { return columns_; }
     const Lease& lease() const noexcept { return lease_; }
     std::span<const std::byte> base() const noexcept { return {base_, base_bytes_}; }
@@ -91,6 +116,7 @@ class Batch {
   private:
     Columns::Ref columns_;
     std::uint32_t size_ = 0;
+    std::uint8_t extras_ = 0;
     const std::byte* base_ = nullptr;
     std::size_t base_bytes_ = 0;
     Lease lease_;

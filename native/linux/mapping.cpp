@@ -58,6 +58,13 @@ Mapping Mapping::of_fd(int fd, std::size_t size, off_t offset, int flags) {
     return Mapping(at, size);
 }
 
+Mapping Mapping::read_only(int fd, std::size_t size, off_t offset) {
+    void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, offset);
+    if (at == MAP_FAILED)
+        throw Error::from_errno("mapping a ring of " + std::to_string(size) + " bytes", errno);
+    return Mapping(at, size);
+}
+
 void Mapping::keep_from_children() noexcept { ::madvise(data_, size_, MADV_DONTFORK); }
 
 void* Mapping::begin_replace() noexcept {

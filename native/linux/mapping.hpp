@@ -23,6 +23,7 @@ class Mapping {
     static Mapping sparse(std::size_t size);
     static Mapping huge_pages(std::size_t size); // MAP_HUGETLB, 2 MiB pages
     static Mapping of_fd(int fd, std::size_t size, off_t offset = 0, int flags = 0);
+    static Mapping read_only(int fd, std::size_t size, off_t offset);
 
     void* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }

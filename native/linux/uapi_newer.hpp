@@ -14,6 +14,11 @@ inline constexpr std::uint32_t xdp_pkt_contd = 1 << 0;
 // <linux/bpf.h>, Linux 6.3: a program for one device, that may ask its driver for a packet's metadata.
 inline constexpr std::uint32_t bpf_f_xdp_dev_bound_only = 1U << 6;
 
+// <linux/bpf.h>, Linux 6.6: tc programs held by links, in an order that their owners choose.
+inline constexpr std::uint32_t bpf_tcx_ingress = 46;
+inline constexpr std::uint32_t bpf_tcx_egress = 47;
+inline constexpr std::uint32_t bpf_f_before = 1U << 3;
+
 // <linux/netdev.h>, Linux 6.3, the metadata features 6.8.
 inline constexpr std::uint8_t netdev_cmd_dev_get = 1;
 inline constexpr std::uint16_t netdev_a_dev_ifindex = 1;

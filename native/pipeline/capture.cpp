@@ -13,15 +13,24 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-void refuse_default_route(const Engine& engine, const OpenRequest& request) {
-    if (!engine.takes_packets)
-        return;
-    const std::string interface = engine.takes_from != nullptr ? engine.takes_from(request) : request.target;
+void refuse_default_route(const Engine& engine, const std::string& interface) {
     if (!interface.empty() && carries_default_route(interface))
         throw Error(Code::refused,
                     "the engine " + std::string(engine.name) + " takes packets away from this host, and " + interface +
                         " carries its default route",
                     0, "If that is what you want, say so with --take (take=True)");
+}
+
+// Before anything is opened.
+void refuse_default_route(const Engine& engine, const OpenRequest& request) {
+    if (engine.takes_packets)
+        refuse_default_route(engine, engine.takes_from != nullptr ? engine.takes_from(request) : request.target);
+}
+
+// An engine may take packets in one of its modes only: then nothing is attached before start().
+void refuse_default_route(const Engine& engine, const Info& info, std::size_t first) {
+    for (std::size_t i = first; !engine.takes_packets && info.takes_packets && i < info.interfaces->size(); ++i)
+        refuse_default_route(engine, (*info.interfaces)[i].name);
 }
 
 } // namespace
@@ -37,6 +46,8 @@ void Capture::add(const Engine& engine, OpenRequest request, const std::string& 
     const auto kind = engine.target == Takes::file ? FilteredSource::Kind::file : FilteredSource::Kind::live;
     const std::size_t known = interfaces_->size();
     for (auto& source : engine.open(request)) {
+        if (!take)
+            refuse_default_route(engine, source->info(), known);
         auto filtered = std::make_unique<FilteredSource>(std::move(source), kind);
         if (!filter.empty())
             filtered->set_filter(filter);

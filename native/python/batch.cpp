@@ -2,6 +2,7 @@
 #include "python/batch.hpp"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include "core/buffer_pool.hpp"
 #include "core/copy.hpp"
@@ -27,6 +28,15 @@ auto column(const PyBatch& self) {
     return Column<std::remove_reference_t<decltype(*first)>>(first, {self.batch().size()}, owning(columns));
 }
 
+template <Extra which>
+std::optional<Column<std::uint32_t>> extra_column(const PyBatch& self) {
+    if (!self.batch().has(which))
+        return std::nullopt;
+    const Columns::Ref& columns = self.batch().columns();
+    return Column<std::uint32_t>(columns->extra[static_cast<std::size_t>(which)].get(), {self.batch().size()},
+                                 owning(columns));
+}
+
 Column<std::uint8_t> bytes_view(std::span<const std::byte> bytes, Lease lease) {
     return {reinterpret_cast<const std::uint8_t*>(bytes.data()), {bytes.size()}, owning(std::move(lease))};
 }
@@ -45,7 +55,13 @@ struct PyPacket {
     nb::bytes data;
     std::shared_ptr<InterfaceTable> interfaces;
     std::vector<std::string> comments;
+    std::array<std::optional<std::uint32_t>, extra_count> extras;
 };
+
+template <Extra which>
+std::optional<std::uint32_t> extra_of(const PyPacket& packet) {
+    return packet.extras[static_cast<std::size_t>(which)];
+}
 
 std::vector<std::string> comments_of(const Batch& batch, std::uint32_t row) {
     constexpr std::uint32_t opt_comment = 1;
@@ -64,8 +80,11 @@ PyPacket packet_at(const PyBatch& self, std::int64_t index) {
     const std::uint32_t row = checked_row(batch, index);
     const auto [base, lease] = self.payload();
     const auto at = base.subspan(batch.columns()->offset[row], batch.columns()->caplen[row]);
-    PyPacket packet{{}, nb::bytes(at.data(), at.size()), self.state().interfaces, {}};
+    PyPacket packet{{}, nb::bytes(at.data(), at.size()), self.state().interfaces, {}, {}};
     packet.header = batch[row];
+    for (std::size_t which = 0; which < extra_count; ++which)
+        if (batch.has(static_cast<Extra>(which)))
+            packet.extras[which] = batch.extra(static_cast<Extra>(which), row);
     packet.header.data = {static_cast<const std::byte*>(packet.data.data()), packet.data.size()};
     if (!batch.annotations().empty())
         packet.comments = comments_of(batch, row);
@@ -91,9 +110,11 @@ PyBatch with_rows(const PyBatch& self, std::span<const std::uint32_t> rows) {
     auto [base, lease] = self.payload();
     auto state = std::make_shared<BatchState>(
         Batch(std::max<std::uint32_t>(1, static_cast<std::uint32_t>(rows.size()))), self.state().interfaces);
-    state->batch.begin(base.data(), base.size(), std::move(lease));
-    for (const std::uint32_t row : rows)
+    state->batch.begin(base.data(), base.size(), std::move(lease), self.batch().extras());
+    for (const std::uint32_t row : rows) {
         state->batch.push(self.batch()[row]);
+        state->batch.copy_extras(self.batch(), row, state->batch.size() - 1);
+    }
     return PyBatch(std::move(state));
 }
 
@@ -126,7 +147,7 @@ PyBatch copy(const PyBatch& self) {
     BufferPool::Buffer buffer;
     memory.take(buffer);
     auto state = std::make_shared<BatchState>(Batch(std::max<std::uint32_t>(1, from.size())), self.state().interfaces);
-    state->batch.begin(buffer.data, bytes, std::move(buffer.lease));
+    state->batch.begin(buffer.data, bytes, std::move(buffer.lease), from.extras());
     std::byte* to = buffer.data;
     CopyCount user_asked_for_it; // not a cost of the capture's path
     for (std::uint32_t row = 0; row < from.size(); ++row) {
@@ -135,6 +156,7 @@ PyBatch copy(const PyBatch& self) {
         packet.data = {to, packet.data.size()};
         to += packet.data.size();
         state->batch.push(packet);
+        state->batch.copy_extras(from, row, row);
     }
     state->batch.annotations() = from.annotations();
     return PyBatch(std::move(state));
@@ -166,6 +188,9 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("vlan_tci", [](const PyPacket& p) { return p.header.vlan_tci; })
         .def_prop_ro("vlan_tpid", [](const PyPacket& p) { return p.header.vlan_tpid; })
         .def_prop_ro("flags", [](const PyPacket& p) { return p.header.flags; })
+        .def_prop_ro("mark", &extra_of<Extra::mark>)
+        .def_prop_ro("pid", &extra_of<Extra::pid>)
+        .def_prop_ro("hook", &extra_of<Extra::hook>)
         .def_prop_ro("comments", [](const PyPacket& p) {
             nb::list result;
             for (const std::string& comment : p.comments)
@@ -186,6 +211,9 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("vlan_tci", &column<&Columns::vlan_tci>, owned)
         .def_prop_ro("vlan_tpid", &column<&Columns::vlan_tpid>, owned)
         .def_prop_ro("flags", &column<&Columns::flags>, owned)
+        .def_prop_ro("mark", &extra_column<Extra::mark>, owned)
+        .def_prop_ro("pid", &extra_column<Extra::pid>, owned)
+        .def_prop_ro("hook", &extra_column<Extra::hook>, owned)
         .def_prop_ro(
             "payload",
             [](const PyBatch& self) {

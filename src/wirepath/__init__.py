@@ -8,7 +8,7 @@
 """
 
 from wirepath._core import Batch, CountSink, FileSink, Packet, PrintSink, Sink, TeeSink
-from wirepath.batch import Flag
+from wirepath.batch import Flag, Hook
 from wirepath.capture import Capture, open  # noqa: A004 (wp.open, as in gzip.open)
 from wirepath.engines import Engine, Option, engines
 from wirepath.errors import (
@@ -51,6 +51,7 @@ __all__ = [
     "Flag",
     "Flow",
     "Frames",
+    "Hook",
     "Interface",
     "InterfaceGoneError",
     "NoBufferError",

@@ -152,6 +152,18 @@ class Packet:
         """Bits of `wirepath.Flag`."""
 
     @property
+    def mark(self) -> int | None:
+        """What the user's program said of it (engine `ebpf`); None: there was none."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process that sent it, or that it is for; 0: unknown; None: the engine does not tell."""
+
+    @property
+    def hook(self) -> int | None:
+        """Where it was captured, of `wirepath.Hook`; None: the engine does not tell."""
+
+    @property
     def comments(self) -> list[str]:
         """What a pcapng file says about it."""
 
@@ -192,6 +204,18 @@ class Batch:
     @property
     def flags(self) -> NDArray[np.uint16]:
         """Bits of `wirepath.Flag`."""
+
+    @property
+    def mark(self) -> NDArray[np.uint32] | None:
+        """What the user's program said of each packet (engine `ebpf`, option `program`); None: no such column."""
+
+    @property
+    def pid(self) -> NDArray[np.uint32] | None:
+        """The process that sent each packet, or that it is for; 0: unknown; None: no such column."""
+
+    @property
+    def hook(self) -> NDArray[np.uint32] | None:
+        """Where each packet was captured, of `wirepath.Hook` (engine `ebpf`); None: no such column."""
 
     @property
     def offset(self) -> NDArray[np.uint64]:

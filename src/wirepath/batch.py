@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of packets: columns of equal length as numpy arrays, over one block of payload."""
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 from wirepath._core import Batch, Packet
 
-__all__ = ["Batch", "Flag", "Packet"]
+__all__ = ["Batch", "Flag", "Hook", "Packet"]
 
 
 class Flag(IntFlag):
@@ -27,3 +27,10 @@ class Flag(IntFlag):
     """Several packets that GRO or GSO made one."""
     NO_TS = 1 << 9
     """The file gives no time for this packet: ``ts`` is 0."""
+
+
+class Hook(IntEnum):
+    """Values of ``batch.hook`` and ``packet.hook``: where in the kernel a packet was captured."""
+
+    XDP = 1
+    TC = 2

@@ -29,6 +29,7 @@ class Variant:
     sees_sent: bool = True  # taps what the host itself sends
     lends_a_ring: bool = True  # and copies before it runs out
     says_direction: bool = True  # tells what came in from what was sent
+    alone: bool = False  # refuses a second one on the same interface
     mode: str = ""  # a word that the granted mode has to have
     file: bool = False  # is opened on a file, not on an interface
     mtu: int | None = None  # of the wire, where the engine takes none of jumbo frames
@@ -40,6 +41,10 @@ class Variant:
 
 # A worker is a queue. What the host sends never comes to an XDP program.
 _AF_XDP: Options = {"small": {"ring_size": 1024}, "workers": {}, "sees_sent": False}
+_EBPF: Options = {"small": {"block_nr": (os.cpu_count() or 1) + 2, "block_size": 266240}}
+_EBPF_ALONE: Options = {**_EBPF, "sees_sent": False, "alone": True}
+_NATIVE: Options = {"hook": "xdp", "xdp_mode": "native"}
+_GENERIC: Options = {"hook": "xdp", "xdp_mode": "generic"}
 
 _REAL_PF_RING = "WIREPATH_LIBPFRING" in os.environ
 # A worker is a queue. The drivers over an interface of the kernel; over NICs of its own it takes part in tests/kernels.
@@ -89,6 +94,14 @@ _KNOWN = {
         )
     ],
     "dpdk": list(_DPDK.values()),
+    "ebpf": [
+        Variant("ebpf tc", "ebpf", {"hook": "tc"}, **_EBPF, mode="tap, tc"),  # tcx, or what takes part in it
+        Variant("ebpf tc take", "ebpf", {"hook": "tc", "mode": "take"}, **_EBPF_ALONE, mode="take, tc"),
+        Variant("ebpf native", "ebpf", _NATIVE, **_EBPF_ALONE, mode="tap, native"),
+        Variant("ebpf native take", "ebpf", {**_NATIVE, "mode": "take"}, **_EBPF_ALONE, mode="take, native"),
+        Variant("ebpf generic", "ebpf", _GENERIC, **_EBPF_ALONE, mode="tap, generic"),
+        Variant("ebpf generic take", "ebpf", {**_GENERIC, "mode": "take"}, **_EBPF_ALONE, mode="take, generic"),
+    ],
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }
 
@@ -130,6 +143,7 @@ _NATIVE_XDP = {"e1000": _NEVER, "e1000e": _NEVER, "vmxnet3": (6, 6)}
 _ZERO_COPY = {"igb": (6, 14), "virtio_net": (7, 3)}
 _FRAGMENTS = {"igb": _NEVER}
 _FRAGMENTS_OF_AF_XDP = (6, 6)
+_FRAGMENTS_OF_XDP = _FRAGMENTS | {"virtio_net": (6, 4)}
 
 
 def _wanting(what: str, driver: str, since: tuple[int, int]) -> str | None:
@@ -154,11 +168,14 @@ def wanting_for_jumbo(variant: Variant, driver: str) -> str | None:
         return "QEMU's vmxnet3 spoils packets in several buffers: its driver counts them as errors"
     if variant.mode == "net_af_xdp":
         return "net_af_xdp has no packets in fragments"
+    native = variant.options.get("xdp_mode") == "native"
+    if variant.engine == "ebpf" and native and driver in _FRAGMENTS_OF_XDP:
+        return _wanting("XDP for packets in fragments", driver, _FRAGMENTS_OF_XDP[driver])
     if variant.engine != "af_xdp":
         return None
     if variant.mode == "zero_copy":
         return f"the driver {driver} has no zero-copy for packets in fragments"
-    if variant.options["xdp_mode"] == "native" and driver in _FRAGMENTS:
+    if native and driver in _FRAGMENTS:
         return _wanting("XDP for packets in fragments", driver, _FRAGMENTS[driver])
     return _wanting("AF_XDP for packets in fragments", driver, _FRAGMENTS_OF_AF_XDP)
 
@@ -168,7 +185,7 @@ _NO_ROOM_FOR_METADATA = ("vmxnet3",)
 
 def wanting_for_timestamps(variant: Variant, driver: str) -> str | None:
     """Why packets have no time of their own; None if they have."""
-    if variant.options.get("xdp_mode") == "native" and driver in _NO_ROOM_FOR_METADATA:
+    if variant.engine == "af_xdp" and variant.options["xdp_mode"] == "native" and driver in _NO_ROOM_FOR_METADATA:
         return f"the driver {driver} leaves an XDP program no room for the time"
     return None
 

@@ -144,6 +144,11 @@ _MODES: dict[str, tuple[tuple[str, tuple[str, ...], Callable[[Nic], Judged]], ..
         ("native XDP, copy", ("xdp_mode=native", "mode=copy"), _judge_native),
         ("generic XDP, copy", ("xdp_mode=generic",), _judge_generic),
     ),
+    "ebpf": (
+        ("tc", ("hook=tc",), _judge_tap),
+        ("native XDP", ("hook=xdp", "xdp_mode=native"), _judge_native),
+        ("generic XDP", ("hook=xdp", "xdp_mode=generic"), _judge_generic),
+    ),
 }
 
 

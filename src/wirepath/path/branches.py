@@ -50,6 +50,27 @@ BRANCHES = (
         "taps, tc, netfilter, routing and sockets",
     ),
     _Branch(
+        "ebpf",
+        "tc",
+        "tc",
+        "the program copies it into a block of the mapped ring, in front of the programs that are there",
+        "with mode=take the rest of tc, netfilter, routing and sockets; else its copy does not meet them",
+    ),
+    _Branch(
+        "ebpf",
+        "native XDP",
+        "xdp",
+        "the program copies the frame into a block of the mapped ring",
+        "sk_buff, GRO, taps and the whole stack; with mode=take the original, too",
+    ),
+    _Branch(
+        "ebpf",
+        "generic XDP",
+        "generic_xdp",
+        "the program copies the packet into a block of the mapped ring",
+        "taps, tc, netfilter, routing and sockets; with mode=take the original, too",
+    ),
+    _Branch(
         "tpacket_v3",
         "",
         "taps",

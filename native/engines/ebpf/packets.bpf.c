@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Writes the packets that pass a hook of the network stack into blocks that the engine has mapped: at XDP, in or just
+ * after the driver, and at tc, where packets also leave. One or more of the programs are loaded. */
+#include "bpf/vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/filter.bpf.h"
+#include "engines/ebpf/layout.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+const volatile __u32 snaplen = 262144;
+const volatile __u32 block_bytes = 524288;
+const volatile int take = 0;          /* what is written into the ring does not go on to the stack */
+const volatile int drop_rejected = 0; /* nor does what the filter rejects */
+
+struct free_blocks free_blocks;
+struct cpu_state cpus[ebpf_most_cpus];
+__u32 armed __attribute__((aligned(64))); /* the engine sleeps until the bell rings */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 64);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, 524288);
+} blocks SEC(".maps");
+
+/* Carries nothing but the news that there is something: what makes the engine's descriptor readable. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+} bell SEC(".maps");
+
+struct tag {
+    __u16 tci;
+    __u16 tpid;
+};
+
+/* The tag of the packet that this CPU is receiving. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct tag);
+} tags SEC(".maps");
+
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md* ctx, __be16* vlan_proto, __u16* vlan_tci) __ksym __weak;
+
+/* A packet on its way into a record. */
+struct packet {
+    void* ctx;
+    __u32 length;
+    __u32 ifindex;
+    __u32 mark;
+    struct tag tag;
+    __u16 queue;
+    __u8 hook;
+    __u8 bits;
+};
+
+/* What the verifier learns of a variable from a comparison it learns of the register that is compared: that must be the
+ * one that is used. */
+#define in_one_register(variable) asm volatile("" : "+r"(variable))
+
+/* A length that is 1 to `most`, a power of two, as a number of which the verifier knows it: older ones lose what a
+ * comparison told them when the register is needed for something else. */
+static __always_inline __u64 known_length(__u64 length, const __u64 most) {
+    __u64 less = length - 1;
+    in_one_register(less);
+    return (less & (most - 1)) + 1;
+}
+
+/* 1 + a free block; 0: there is none. Each round is lost only to a CPU that took one. */
+static __always_inline __u32 take_free_block(void) {
+    for (int round = 0; round < 32; ++round) {
+        const __u32 taken = *(volatile __u32*)&free_blocks.taken;
+        if (taken == *(volatile __u32*)&free_blocks.put)
+            return 0;
+        const __u64 entry = *(volatile __u64*)&free_blocks.entries[taken & (ebpf_most_blocks - 1)];
+        if ((__u32)(entry >> 32) == taken + 1 &&
+            __sync_val_compare_and_swap(&free_blocks.taken, taken, taken + 1) == taken)
+            return (__u32)entry + 1;
+    }
+    return 0;
+}
+
+static __always_inline char* block_at(__u32 index) { return bpf_map_lookup_elem(&blocks, &index); }
+
+/* Leaves the block that is full for a free one. */
+static __always_inline int begin_block(struct cpu_state* cpu) {
+    const __u32 next = take_free_block();
+    if (next == 0)
+        return 0;
+    if (cpu->block == 0) {
+        __sync_lock_test_and_set(&cpu->first, next);
+    } else {
+        struct block_header* full = (void*)block_at(cpu->block - 1);
+        if (full)
+            __sync_lock_test_and_set(&full->next, next);
+    }
+    cpu->block = next;
+    cpu->used = sizeof(struct block_header);
+    return 1;
+}
+
+static __always_inline long copy_packet(const struct packet* packet, void* to, __u64 length, const __u64 largest) {
+    if (packet->hook == record_hook_tc)
+        return bpf_skb_load_bytes(packet->ctx, 0, to, length);
+    const __u32 most = 0xffff; /* of the helper */
+    if (largest <= most || length <= most)
+        return bpf_xdp_load_bytes(packet->ctx, 0, to, length);
+    const long failed = bpf_xdp_load_bytes(packet->ctx, 0, to, most);
+    return failed ? failed : bpf_xdp_load_bytes(packet->ctx, most, to + most, known_length(length - most, 0x10000));
+}
+
+/* A record of caplen bytes, 1 to `most`, a power of two. The verifier does not see that what was used of a block and
+ * what is to come are together less than the block, unless each has a limit of its own. */
+static __always_inline int write_record(struct cpu_state* cpu, const struct packet* packet, __u64 caplen,
+                                        const __u64 most) {
+    const __u64 bytes = block_bytes, last = bytes - sizeof(struct record) - most;
+    if (bytes < sizeof(struct block_header) + sizeof(struct record) + most) /* then snaplen is less, too */
+        return 0;
+    if ((cpu->block == 0 || cpu->used > last) && !begin_block(cpu))
+        return 0;
+    char* block = block_at(cpu->block - 1);
+    __u64 used = cpu->used;
+    in_one_register(used);
+    if (!block || used > last)
+        return 0;
+    caplen = known_length(caplen, most);
+    struct record* to = (void*)(block + used);
+    to->ts_monotonic_ns = bpf_ktime_get_ns();
+    to->caplen = caplen;
+    to->origlen = packet->length;
+    to->ifindex = packet->ifindex;
+    to->mark = packet->mark;
+    to->queue = packet->queue;
+    to->vlan_tci = packet->tag.tci;
+    to->vlan_tpid = packet->tag.tpid;
+    to->hook = packet->hook;
+    to->bits = packet->bits;
+    if (copy_packet(packet, to + 1, caplen, most) != 0)
+        return 0;
+    cpu->used = used + ((sizeof(struct record) + caplen + ebpf_alignment - 1) & ~(ebpf_alignment - 1));
+    __sync_lock_test_and_set(&((struct block_header*)block)->used, cpu->used); /* after all that is before it */
+    return 1;
+}
+
+static __always_inline void ring_bell(void) {
+    if (*(volatile __u32*)&armed == 0 || __sync_lock_test_and_set(&armed, 0) == 0)
+        return;
+    const __u64 nothing = 0;
+    bpf_ringbuf_output(&bell, (void*)&nothing, sizeof nothing, BPF_RB_FORCE_WAKEUP);
+}
+
+/* Whether the packet is in the ring. */
+static __always_inline int store(struct cpu_state* cpu, const struct packet* packet) {
+    const __u32 limit = snaplen;
+    const __u32 caplen = packet->length < limit ? packet->length : limit;
+    int stored = 0;
+    if (caplen == 0)
+        stored = 0;
+    else if (caplen <= 2048)
+        stored = write_record(cpu, packet, caplen, 2048);
+    else if (caplen <= 16384)
+        stored = write_record(cpu, packet, caplen, 16384);
+    else if (caplen <= 65536)
+        stored = write_record(cpu, packet, caplen, 65536);
+    else if (packet->hook == record_hook_xdp && caplen <= 131070)
+        stored = write_record(cpu, packet, caplen, 131072);
+    else if (packet->hook == record_hook_tc && caplen <= 262144)
+        stored = write_record(cpu, packet, caplen, 262144);
+    if (stored)
+        ring_bell();
+    else
+        cpu->lost++;
+    return stored;
+}
+
+/* Masked, since older verifiers lose a comparison on the way; the engine refuses machines with more. */
+static __always_inline struct cpu_state* this_cpu(void) {
+    __u64 number = bpf_get_smp_processor_id();
+    in_one_register(number);
+    return &cpus[number & (ebpf_most_cpus - 1)];
+}
+
+/* Whether the filter wants the packet. */
+static __always_inline int wanted(struct cpu_state* cpu, void* ctx, struct tag tag) {
+    if (filter_packet(ctx, (__u32)tag.tpid << 16 | tag.tci) != 0)
+        return 1;
+    cpu->rejected++;
+    return 0;
+}
+
+static __always_inline int at_xdp(struct xdp_md* ctx, struct tag tag) {
+    struct cpu_state* cpu = this_cpu();
+    if (!wanted(cpu, ctx, tag))
+        return drop_rejected ? XDP_DROP : XDP_PASS;
+    const struct packet packet = {
+        .ctx = ctx,
+        .length = bpf_xdp_get_buff_len(ctx),
+        .ifindex = ctx->ingress_ifindex,
+        .tag = tag,
+        .queue = ctx->rx_queue_index,
+        .hook = record_hook_xdp,
+    };
+    store(cpu, &packet);
+    return take ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int wirepath_xdp(struct xdp_md* ctx) { return at_xdp(ctx, (struct tag){}); }
+
+/* Native mode, where the driver can tell the tag. */
+SEC("xdp.frags")
+int wirepath_xdp_tag(struct xdp_md* ctx) {
+    struct tag tag = {};
+    __be16 tpid = 0;
+    if (bpf_xdp_metadata_rx_vlan_tag(ctx, &tpid, &tag.tci) == 0)
+        tag.tpid = bpf_ntohs(tpid);
+    return at_xdp(ctx, tag);
+}
+
+/* Generic mode: the stack holds the tag beside the bytes, where XDP does not look. The tracepoint that it passes just
+ * before, on the same CPU and in the same softirq, can see it. */
+SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(note_tag, struct sk_buff* skb) {
+    const __u32 zero = 0;
+    struct tag* tag = bpf_map_lookup_elem(&tags, &zero);
+    if (!tag)
+        return 0;
+    struct sk_buff___with_vlan_present* older = (void*)skb;
+    const _Bool tagged =
+        bpf_core_field_exists(older->vlan_present) ? BPF_CORE_READ_BITFIELD(older, vlan_present) : skb->vlan_all != 0;
+    tag->tci = tagged ? skb->vlan_tci : 0;
+    tag->tpid = tagged ? bpf_ntohs(skb->vlan_proto) : 0;
+    return 0;
+}
+
+SEC("xdp.frags")
+int wirepath_xdp_ntd(struct xdp_md* ctx) {
+    const __u32 zero = 0;
+    struct tag tag = {};
+    struct tag* noted = bpf_map_lookup_elem(&tags, &zero);
+    if (noted) {
+        tag = *noted;
+        *noted = (struct tag){};
+    }
+    return at_xdp(ctx, tag);
+}
+
+static __always_inline int at_tc(struct __sk_buff* skb, __u8 outbound) {
+    struct cpu_state* cpu = this_cpu();
+    if (!wanted(cpu, skb, (struct tag){}))
+        return drop_rejected ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+    struct packet packet = {
+        .ctx = skb,
+        .length = skb->len,
+        .ifindex = skb->ifindex,
+        .hook = record_hook_tc,
+        .bits = outbound | (skb->pkt_type & record_type_mask) << record_type_shift,
+    };
+    if (skb->vlan_present) {
+        packet.tag.tci = skb->vlan_tci;
+        packet.tag.tpid = bpf_ntohs(skb->vlan_proto);
+    }
+    if (skb->gso_segs > 1)
+        packet.bits |= record_gso;
+    /* One more than the queue that it was received on. On its way out no queue is chosen yet. */
+    if (!outbound && skb->queue_mapping != 0)
+        packet.queue = skb->queue_mapping - 1;
+    store(cpu, &packet);
+    return take ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int wirepath_in(struct __sk_buff* skb) { return at_tc(skb, 0); }
+
+SEC("tc")
+int wirepath_out(struct __sk_buff* skb) { return at_tc(skb, record_outbound); }
