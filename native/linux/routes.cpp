@@ -4,6 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/error.hpp"
+
 namespace wirepath {
 namespace {
 
@@ -39,5 +41,13 @@ bool in_ipv6(const std::string& interface) {
 } // namespace
 
 bool carries_default_route(const std::string& interface) { return in_ipv4(interface) || in_ipv6(interface); }
+
+void refuse_default_route(std::string_view engine, const std::string& interface) {
+    if (!interface.empty() && carries_default_route(interface))
+        throw Error(Code::refused,
+                    "the engine " + std::string(engine) + " takes packets away from this host, and " + interface +
+                        " carries its default route",
+                    0, "If that is what you want, say so with --take (take=True)");
+}
 
 } // namespace wirepath

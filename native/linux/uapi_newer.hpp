@@ -25,4 +25,17 @@ inline constexpr std::uint16_t netdev_a_dev_ifindex = 1;
 inline constexpr std::uint16_t netdev_a_dev_xdp_rx_metadata_features = 5;
 inline constexpr std::uint64_t netdev_xdp_rx_metadata_vlan_tag = 1 << 2;
 
+// <linux/netdev.h>: NAPI instances 6.8, their settings 6.13, `threaded` among them 6.17.
+inline constexpr std::uint8_t netdev_cmd_napi_get = 11;
+inline constexpr std::uint8_t netdev_cmd_napi_set = 14;
+inline constexpr std::uint16_t netdev_a_napi_ifindex = 1;
+inline constexpr std::uint16_t netdev_a_napi_id = 2;
+inline constexpr std::uint16_t netdev_a_napi_irq = 3;
+inline constexpr std::uint16_t netdev_a_napi_defer_hard_irqs = 5;
+inline constexpr std::uint16_t netdev_a_napi_gro_flush_timeout = 6;
+inline constexpr std::uint16_t netdev_a_napi_threaded = 8;
+
+// <asm-generic/socket.h>, Linux 5.14: a number of the network namespace that no later one gets.
+inline constexpr int so_netns_cookie = 71;
+
 } // namespace wirepath::uapi

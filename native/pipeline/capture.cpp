@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <poll.h>
 
+#include "linux/net_settings.hpp"
 #include "linux/routes.hpp"
 
 namespace wirepath {
@@ -13,24 +14,17 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-void refuse_default_route(const Engine& engine, const std::string& interface) {
-    if (!interface.empty() && carries_default_route(interface))
-        throw Error(Code::refused,
-                    "the engine " + std::string(engine.name) + " takes packets away from this host, and " + interface +
-                        " carries its default route",
-                    0, "If that is what you want, say so with --take (take=True)");
-}
-
 // Before anything is opened.
 void refuse_default_route(const Engine& engine, const OpenRequest& request) {
     if (engine.takes_packets)
-        refuse_default_route(engine, engine.takes_from != nullptr ? engine.takes_from(request) : request.target);
+        wirepath::refuse_default_route(engine.name,
+                                       engine.takes_from != nullptr ? engine.takes_from(request) : request.target);
 }
 
 // An engine may take packets in one of its modes only: then nothing is attached before start().
 void refuse_default_route(const Engine& engine, const Info& info, std::size_t first) {
     for (std::size_t i = first; !engine.takes_packets && info.takes_packets && i < info.interfaces->size(); ++i)
-        refuse_default_route(engine, (*info.interfaces)[i].name);
+        wirepath::refuse_default_route(engine.name, (*info.interfaces)[i].name);
 }
 
 } // namespace
@@ -39,6 +33,8 @@ Capture::Capture(const std::string& netns) : netns_(netns) {}
 
 void Capture::add(const Engine& engine, OpenRequest request, const std::string& filter, bool take) {
     const Netns::Inside inside(netns_);
+    if (engine.target == Takes::interface)
+        heal_network_settings();
     if (!take)
         refuse_default_route(engine, request);
     request.interfaces = interfaces_;

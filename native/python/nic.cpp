@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "linux/net_settings.hpp"
 #include "python/bind.hpp"
 
 #ifdef WIREPATH_HAVE_TRACE
@@ -36,12 +37,21 @@ nb::dict read_polls(const PollCounter&) { return {}; }
 
 #endif
 
+nb::list settings_left_behind() {
+    nb::list result;
+    for (const HostSetting& setting : network_settings_left_behind())
+        result.append(nb::make_tuple(setting.place, setting.name));
+    return result;
+}
+
 } // namespace
 
 void bind_nic(nb::module_& m) {
     nb::class_<PollCounter>(m, "PollCounter")
         .def(nb::init<std::uint32_t, std::uint32_t>(), "ifindex"_a, "netns"_a)
         .def("read", &read_polls);
+    m.def("heal_network_settings", &heal_network_settings);
+    m.def("network_settings_left_behind", &settings_left_behind);
 }
 
 } // namespace wirepath::python

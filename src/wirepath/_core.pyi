@@ -49,6 +49,12 @@ class PollCounter:
     def read(self) -> dict[str, int]:
         """``polls``, the ``packets`` they received, ``empty`` polls and those with a ``full`` budget."""
 
+def heal_network_settings() -> int:
+    """How many settings, that killed captures had left in the calling thread's network namespace, were put back."""
+
+def network_settings_left_behind() -> list[tuple[str, str]]:
+    """(place, name) of each that is still to be put back there, by who may."""
+
 class Filter:
     """A compiled pcap-filter(7) expression."""
 

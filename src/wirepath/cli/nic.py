@@ -96,6 +96,7 @@ def command(
     mode, with the reason where it does not work. Without IFACE, a line for each interface. What needs privilege is left
     out without it, and named at the end.
     """
+    _heal(netns)
     if interface is None:
         _need_interface(rates or watch is not None or traffic is not None or speed is not None)
         _list(netns, as_json)
@@ -105,6 +106,14 @@ def command(
         _rates(interface, netns, speed, interval, as_json)
     else:
         _show(interface, netns, traffic, everything, as_json)
+
+
+def _heal(netns: str | None) -> None:
+    healed, left = nic.heal(netns)
+    if healed:
+        click.echo(f"wirepath: a capture that was killed had left {healed} settings changed: put back", err=True)
+    for place, name in left:
+        click.echo(f"wirepath: a capture that was killed has left {name} of {place} changed: run with sudo", err=True)
 
 
 def _need_interface(asked: bool) -> None:

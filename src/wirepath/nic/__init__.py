@@ -13,6 +13,7 @@ from wirepath.nic.coalescing import Coalescing
 from wirepath.nic.driver import Driver
 from wirepath.nic.engines import Way, ways
 from wirepath.nic.irqs import Irq
+from wirepath.nic.leftovers import heal
 from wirepath.nic.link import Link
 from wirepath.nic.napi import Napi, NapiDefaults
 from wirepath.nic.nic import Nic, names, read
@@ -62,6 +63,7 @@ __all__ = [
     "advise",
     "bind",
     "bindings",
+    "heal",
     "line_rates",
     "names",
     "packets_per_second",
