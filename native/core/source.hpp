@@ -22,6 +22,13 @@ struct Granted {
     std::string name, asked, granted;
 };
 
+// What a source has measured of its own effect on the host: a figure before it began, and one while it runs.
+struct Observed {
+    std::string name;                     // "interrupts_a_packet"
+    std::optional<double> before, during; // nothing: not known
+    std::string detail;                   // of what, over what time; why it is not known
+};
+
 struct Info {
     std::string engine;
     std::string mode; // what was granted, in a few words: "zero_copy, native XDP"
@@ -47,7 +54,8 @@ struct Frames {
 // Where a filter runs.
 enum class Place { none, nic, xdp, kernel, pipeline };
 
-// One receive queue, one receiving thread. Other threads may call interrupt(), stats() and set_filter(), nothing else.
+// One receive queue, one receiving thread. Other threads may call interrupt(), stats(), observed()
+// and set_filter(), nothing else.
 class Source {
   public:
     virtual ~Source() = default;
@@ -71,6 +79,8 @@ class Source {
     virtual Stats stats() = 0;
     // nullopt: there are no frames to count, or no more. Receiving thread only.
     virtual std::optional<Frames> frames() const noexcept { return std::nullopt; }
+    // Until now, or until it was stopped. Most have nothing to tell.
+    virtual std::vector<Observed> observed() { return {}; }
     // After Status::error, gone, no_buffer or no_space.
     virtual Error fault() const = 0;
 };

@@ -39,6 +39,7 @@ class FilteredSource {
     // `filtered` is known only if all that was rejected was rejected here, or the source counts what it rejects.
     Stats stats();
     std::optional<Frames> frames() const noexcept { return source_->frames(); }
+    std::vector<Observed> observed() { return source_->observed(); }
     Error fault() const { return fault_ ? *fault_ : source_->fault(); }
 
   private:

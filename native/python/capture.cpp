@@ -83,6 +83,20 @@ nb::list frames(PyCapture& self) {
     return result;
 }
 
+nb::list observed(PyCapture& self) {
+    std::vector<std::pair<std::uint16_t, Observed>> found;
+    {
+        const nb::gil_scoped_release release;
+        for (const auto& source : self.described().sources())
+            for (Observed& one : source->observed())
+                found.emplace_back(source->info().interface, std::move(one));
+    }
+    nb::list result;
+    for (const auto& [interface, one] : found)
+        result.append(nb::make_tuple(interface, one.name, one.before, one.during, one.detail));
+    return result;
+}
+
 const char* name_of(Status status) {
     constexpr std::array names = {"ok",       "timeout",     "interrupted", "no_buffer",
                                   "no_space", "end_of_file", "gone",        "error"};
@@ -215,6 +229,7 @@ void bind_capture(nb::module_& m) {
         .def("stats", [](PyCapture& self) { return to_dict(self.stats()); })
         .def("frames", &frames)
         .def("sources", &sources)
+        .def("observed", &observed)
         .def("interfaces", &interfaces);
 }
 

@@ -13,7 +13,7 @@ from wirepath import _core
 from wirepath._core import Batch, Packet
 from wirepath.engines import engines
 from wirepath.errors import NotFoundError, OptionError, UnsupportedError, error
-from wirepath.info import Frames, Interface, SourceInfo
+from wirepath.info import Frames, Interface, Observed, SourceInfo
 from wirepath.stats import Stats
 
 if TYPE_CHECKING:
@@ -255,6 +255,11 @@ class Capture:
     def sources(self) -> list[SourceInfo]:
         """Each receive queue or worker, and what the kernel granted it."""
         return [SourceInfo.from_core(source) for source in self._core.sources()]
+
+    @property
+    def observed(self) -> list[Observed]:
+        """What was measured of the capture's own effect until now, or until it was closed; most engines say nothing."""
+        return [Observed(*row) for row in self._core.observed()]
 
     @property
     def interfaces(self) -> list[Interface]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Frames", "Granted", "Interface", "SourceInfo"]
+__all__ = ["Frames", "Granted", "Interface", "Observed", "SourceInfo"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,21 @@ class Frames:
     """Given to it, and not taken back with a packet: free, in the driver or the NIC, or waiting to be received."""
     leased: int
     """Held by batches and views of their payload, or let go of since the last receive()."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a capture has measured of its own effect on the host: before it began, and while it runs."""
+
+    interface: int
+    """Index into ``capture.interfaces``."""
+    name: str
+    """``interrupts_a_packet``, ``packets_a_poll``, …; ``effect`` has no figure, and sums up in words."""
+    before: float | None
+    """None: not known."""
+    during: float | None
+    detail: str
+    """Over what time it was counted, or why it is not known."""
 
 
 @dataclass(frozen=True)

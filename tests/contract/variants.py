@@ -102,6 +102,12 @@ _KNOWN = {
         Variant("ebpf generic", "ebpf", _GENERIC, **_EBPF_ALONE, mode="tap, generic"),
         Variant("ebpf generic take", "ebpf", {**_GENERIC, "mode": "take"}, **_EBPF_ALONE, mode="take, generic"),
     ],
+    "napi": [
+        Variant("napi packet", "napi", small={"block_nr": 2}, workers={"fanout": 4}),
+        Variant(
+            "napi xdp", "napi", {"via": "xdp", "xdp_mode": "native", "mode": "copy"}, **_AF_XDP, mode="copy, native"
+        ),
+    ],
     "replay": [Variant("replay", "replay", sees_sent=False)],
 }
 
@@ -171,7 +177,7 @@ def wanting_for_jumbo(variant: Variant, driver: str) -> str | None:
     native = variant.options.get("xdp_mode") == "native"
     if variant.engine == "ebpf" and native and driver in _FRAGMENTS_OF_XDP:
         return _wanting("XDP for packets in fragments", driver, _FRAGMENTS_OF_XDP[driver])
-    if variant.engine != "af_xdp":
+    if variant.engine == "ebpf" or "xdp_mode" not in variant.options:
         return None
     if variant.mode == "zero_copy":
         return f"the driver {driver} has no zero-copy for packets in fragments"

@@ -22,6 +22,8 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 } // namespace
 
+std::span<const OptionSpec> tpacket_v3::option_specs() noexcept { return options; }
+
 extern const Engine tpacket_v3_engine;
 const Engine tpacket_v3_engine{
     "tpacket_v3",

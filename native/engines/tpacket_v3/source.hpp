@@ -14,6 +14,8 @@
 
 namespace wirepath::tpacket_v3 {
 
+std::span<const OptionSpec> option_specs() noexcept; // of the engine
+
 class RingSource final : public Source {
   public:
     // `member` of the fanout group; `row`: the interface's in the table. Throws Error.

@@ -26,7 +26,7 @@ from wirepath.cli.params import (
     input_options,
     print_options,
 )
-from wirepath.cli.running import closing_lines, run_to_end, save_statistics
+from wirepath.cli.running import closing_lines, observed_lines, run_to_end, save_statistics
 from wirepath.engines import Engine, engines
 from wirepath.errors import WirepathError
 from wirepath.pipeline import Run
@@ -141,6 +141,8 @@ def _capture(targets: list[str], text: str, params: Mapping[str, Any]) -> int:
     if params["only_count"]:
         print(f"{result.packets} packet{'' if result.packets == 1 else 's'}")
     _report(result.packets, result.stats)
+    for line in observed_lines(capture):
+        click.echo(f"wirepath: {line}", err=True)
     save_statistics(params["stats_file"], capture, result, seconds)
     if fault is not None:
         raise fault

@@ -16,10 +16,11 @@ import click
 from wirepath.capture import Capture
 from wirepath.cli.output import Output, write_json
 from wirepath.errors import SystemCallError
+from wirepath.info import Observed
 from wirepath.pipeline import Run, run
 from wirepath.stats import Stats
 
-__all__ = ["closing_lines", "run_to_end", "statistics"]
+__all__ = ["closing_lines", "observed_lines", "run_to_end", "statistics"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -154,6 +155,27 @@ def closing_lines(packets: int, stats: Stats) -> list[str]:
     return lines
 
 
+def observed_lines(capture: Capture) -> list[str]:
+    """What an engine measured of its own effect on the host: the figures that are known, then what they mean."""
+    lines = []
+    for one in capture.observed:
+        name = capture.interfaces[one.interface].name
+        if one.during is not None and one.name in _TOLD:
+            before = "" if one.before is None else f", before: {one.before:.3g}"
+            lines.append(f"{name}: {_TOLD[one.name]}: {one.during:.3g}{before}")
+        elif one.name == "effect" or (one.name == "napi_id" and one.during == 0):
+            lines.append(f"{name}: {one.detail}")
+    return lines
+
+
+_TOLD = {
+    "interrupts": "interrupts of the NIC",
+    "interrupts_a_packet": "interrupts a packet",
+    "polls": "polls",
+    "packets_a_poll": "packets a poll",
+}
+
+
 def _count(number: int | None, what: str) -> str:
     if number is None:
         return f"unknown number of packets {what}"
@@ -176,6 +198,7 @@ def statistics(capture: Capture, result: Run, seconds: float) -> dict[str, Any]:
             for source in capture.sources[:1]
             for item in source.granted
         ],
+        "observed": [_observed(capture, one) for one in capture.observed],
         "notes": list(dict.fromkeys(note for source in capture.sources for note in source.notes)),
         "workers": len(capture.sources),
         "end": result.end,
@@ -185,6 +208,16 @@ def statistics(capture: Capture, result: Run, seconds: float) -> dict[str, Any]:
         "out_of_order": result.out_of_order,
         "cpu_ns": result.cpu_ns,
         "stats": dict(result.stats.items()),
+    }
+
+
+def _observed(capture: Capture, one: Observed) -> Mapping[str, Any]:
+    return {
+        "interface": capture.interfaces[one.interface].name,
+        "name": one.name,
+        "before": one.before,
+        "during": one.during,
+        "detail": one.detail,
     }
 
 
