@@ -34,6 +34,8 @@ constexpr std::uint32_t ancillary = static_cast<std::uint32_t>(SKF_AD_OFF);
 constexpr std::uint32_t longest_offset = 0x7fffffff; // that helpers take
 constexpr std::uint32_t direct_bytes = 0xffff;       // as far as the verifier lets a packet's pointer go
 
+constexpr int add_number = BPF_ALU64 | BPF_ADD; // BPF_K is 0
+
 bpf_insn operation(int code, std::uint8_t to, std::uint8_t from, std::int16_t offset, std::uint32_t value) {
     return {static_cast<__u8>(code), to, from, offset, static_cast<__s32>(value)};
 }
@@ -201,7 +203,7 @@ std::size_t Translation::look(std::uint32_t bytes, std::uint8_t end, std::uint8_
 void Translation::ask_helper(std::uint32_t bytes, std::uint8_t to) {
     move(BPF_REG_1, context);
     move(BPF_REG_3, BPF_REG_10);
-    emit(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, static_cast<std::uint32_t>(loaded_at));
+    emit(add_number, BPF_REG_3, 0, 0, static_cast<std::uint32_t>(loaded_at));
     set(BPF_REG_4, bytes);
     call(hook_ == Hook::xdp ? BPF_FUNC_xdp_load_bytes : BPF_FUNC_skb_load_bytes);
     jump(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, rejection());
@@ -226,7 +228,7 @@ void Translation::load_absolute(std::uint32_t offset, std::uint32_t bytes, std::
         return to_host_order(bytes, to);
     }
     bounds_of_packet(BPF_REG_1, BPF_REG_2);
-    emit(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, offset + bytes);
+    emit(add_number, BPF_REG_1, 0, 0, offset + bytes);
     const std::size_t beyond = look(bytes, BPF_REG_2, to);
     const std::size_t seen = jump_ahead(BPF_JMP | BPF_JA, 0, 0);
     land(beyond);
@@ -239,7 +241,7 @@ void Translation::load_absolute(std::uint32_t offset, std::uint32_t bytes, std::
 // At x + offset, which is calculated with 64 bits: a sum that does not fit into 32 is no offset of a packet.
 void Translation::load_relative(std::uint32_t offset, std::uint32_t bytes) {
     emit(BPF_ALU | BPF_MOV | BPF_X, BPF_REG_2, x, 0, 0);
-    emit(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, offset);
+    emit(add_number, BPF_REG_2, 0, 0, offset);
     jump(BPF_JMP | BPF_JGT | BPF_K, BPF_REG_2, 0, longest_offset, rejection());
     if (hook_ == Hook::socket) {
         ask_helper(bytes, a);
@@ -248,7 +250,7 @@ void Translation::load_relative(std::uint32_t offset, std::uint32_t bytes) {
     const std::size_t far = jump_ahead(BPF_JMP | BPF_JGT | BPF_K, BPF_REG_2, direct_bytes - bytes);
     bounds_of_packet(BPF_REG_1, BPF_REG_4);
     emit(BPF_ALU64 | BPF_ADD | BPF_X, BPF_REG_1, BPF_REG_2, 0, 0);
-    emit(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, bytes);
+    emit(add_number, BPF_REG_1, 0, 0, bytes);
     const std::size_t beyond = look(bytes, BPF_REG_4, a);
     const std::size_t seen = jump_ahead(BPF_JMP | BPF_JA, 0, 0);
     land(far);

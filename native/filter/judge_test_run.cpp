@@ -37,7 +37,7 @@ std::vector<bpf_insn> xdp_program() {
         word(BPF_REG_4, BPF_REG_1, offsetof(xdp_md, data)),
         {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, 0},
         {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_5, BPF_REG_3, 0, 0},
-        {BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_5, 0, 0, sizeof(std::uint32_t)},
+        {BPF_ALU64 | BPF_ADD, BPF_REG_5, 0, 0, sizeof(std::uint32_t)},
         {BPF_JMP | BPF_JGT | BPF_X, BPF_REG_5, BPF_REG_4, 1, 0},
         word(BPF_REG_2, BPF_REG_3, 0),
         call_filter,

@@ -99,7 +99,7 @@ Verification verify_filter(const std::string& text, const std::string& path, con
     for (;;) {
         const Status status = reader.receive(batch, std::chrono::nanoseconds(-1));
         if (status == Status::error || status == Status::no_buffer)
-            throw reader.fault();
+            throw Error(reader.fault());
         if (status == Status::ok)
             verifier.look_at(batch, *reader.interfaces());
         if (status == Status::end_of_file || !go_on())
