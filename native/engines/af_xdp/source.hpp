@@ -77,7 +77,7 @@ class QueueSource final : public Source {
     std::uint32_t enough_;            // packets that are not worth waiting for more
     std::uint32_t due_ = 0;           // packets that were there at the last wait and are still to be delivered
     bool flowing_ = false;            // there were many
-    std::uint32_t before_batch_ = 0; // descriptors that the kernel produced before those of the batch
+    std::uint32_t before_batch_ = 0;  // descriptors that the kernel produced before those of the batch
     bool link_gone_ = false, broken_ = false;
     std::optional<Error> fault_;
 
