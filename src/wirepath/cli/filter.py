@@ -23,12 +23,15 @@ __all__ = ["command"]
 _WIDTH = 100
 _HOOK_NAMES = {"xdp": "XDP", "tc": "tc", "socket": "a socket"}
 
-# Where an engine runs it, which Capture.filtered_by says of one that runs.
+# Where an engine runs it, which Capture.filtered_by says of one that runs. Empty: its options decide.
 _PLACES = {
     "socket": ("kernel", "classic BPF at its packet socket, after the driver, GRO and tc have seen the packet"),
     "tpacket_v3": ("kernel", "classic BPF at its packet socket, before the packet is copied to the ring"),
     "pcap": ("kernel", "classic BPF at libpcap's packet socket"),
     "af_xdp": ("xdp", "eBPF in the XDP program, before there is an skb; what does not match goes on to the stack"),
+    "ebpf": ("", "eBPF in its own program, at tc (kernel) or at XDP (xdp), as its option hook says"),
+    "pf_ring": ("", "classic BPF in PF_RING's module (kernel); with zc: devices in Wirepath itself (pipeline)"),
+    "dpdk": ("pipeline", "classic BPF in Wirepath itself: the kernel never sees the packets"),
     "replay": ("pipeline", "classic BPF in Wirepath itself: a file's packets never pass the kernel's hooks"),
 }
 
