@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <string>
 #include <sys/prctl.h>
-#include <utility>
 
 #include "pipeline/thread.hpp"
 
@@ -30,7 +29,7 @@ void relax() noexcept {
 } // namespace
 
 Sending::Sending(Supply& supply, Sender& sender, SendingOptions options)
-    : supply_(supply), sender_(sender), options_(std::move(options)), pacer_(options_.pace) {
+    : supply_(supply), sender_(sender), options_(options), pacer_(options_.pace) {
     if (options_.pace.any() && !(options_.pace.value > 0))
         throw Error(Code::bad_option, "sending at no rate at all", 0, "A rate is a number above 0");
 }

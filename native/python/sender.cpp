@@ -110,7 +110,7 @@ Status PySender::in_slices(double timeout_s, Step step) {
         if (status == Status::ok || status == Status::interrupted)
             return status;
         if (fault)
-            throw *fault;
+            throw std::move(*fault);
         if (!for_ever && Steady::now() >= deadline)
             return status;
     }
