@@ -18,6 +18,7 @@ class Variant:
     engine: str
     options: dict[str, Any] = field(default_factory=dict)
     through_qdisc: bool = True  # and so can be made to wait by one
+    mtu: int | None = None  # that the wire is to have; None: the usual one
 
 
 _KNOWN = {
