@@ -42,6 +42,7 @@ class TunedSource final : public Source {
         inner_->stop();
     }
     Stats stats() override { return inner_->stats(); }
+    std::optional<Frames> frames() const noexcept override { return inner_->frames(); }
     std::vector<Observed> observed() override;
     Error fault() const override { return inner_->fault(); }
 
