@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+import pf_ring_double
 import wirepath as wp
 from senders.outlet import Outlet
 from senders.variants import Variant, variants
@@ -20,7 +21,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def outlet(variant: Variant, request: pytest.FixtureRequest) -> Outlet:
+def outlet(variant: Variant, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Outlet:
+    if variant.engine == "pf_ring":  # over a double of libpfring
+        for name, value in pf_ring_double.environment().items():
+            monkeypatch.setenv(name, value)
     engine = next(engine for engine in wp.engines() if engine.name == variant.engine)
     if not engine.usable:
         pytest.skip(f"cannot run here: {engine.reason}")

@@ -27,6 +27,7 @@ _KNOWN = {
         Variant("tpacket_v3", "tpacket_v3"),
         Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),
     ],
+    "pf_ring": [Variant("pf_ring double", "pf_ring")],
     "socket": [
         Variant("socket", "socket"),
         Variant("socket qdisc_bypass", "socket", {"qdisc_bypass": True}, through_qdisc=False),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "engines/pf_ring/sender.hpp"
 #include "engines/pf_ring/source.hpp"
 #include "linux/routes.hpp"
 
@@ -126,7 +127,8 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine pf_ring_engine;
 const Engine pf_ring_engine = {
-    "pf_ring", Takes::interface, false, pf_ring::option_specs(), pf_ring::probe, pf_ring::open,
+    "pf_ring",      Takes::interface, false, pf_ring::option_specs(),
+    pf_ring::probe, pf_ring::open,    {},    pf_ring::open_sender,
 };
 
 } // namespace wirepath
