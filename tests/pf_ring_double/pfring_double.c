@@ -292,7 +292,12 @@ int pfring_recv(pfring *ring, unsigned char **data, unsigned room, void *to, uin
 
 int pfring_send(pfring *ring, char *data, unsigned length, uint8_t flush) {
     (void)flush;
-    return ring->enabled ? (int)send(ring->fd, data, length, 0) : -1;
+    if (!ring->enabled)
+        return -1;
+    const int sent = (int)send(ring->fd, data, length, MSG_DONTWAIT);
+    if (sent < 0 && errno == EAGAIN)
+        errno = ENOBUFS; // as the module, which does not wait
+    return sent;
 }
 
 int pfring_stats(pfring *ring, uint64_t counts[3]) {

@@ -19,6 +19,7 @@ class Variant:
     options: dict[str, Any] = field(default_factory=dict)
     through_qdisc: bool = True  # and so can be made to wait by one
     mtu: int | None = None  # that the wire is to have; None: the usual one
+    knows_what_is_under_way: bool = True
 
 
 _KNOWN = {
@@ -27,7 +28,7 @@ _KNOWN = {
         Variant("tpacket_v3", "tpacket_v3"),
         Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),
     ],
-    "pf_ring": [Variant("pf_ring double", "pf_ring")],
+    "pf_ring": [Variant("pf_ring double", "pf_ring", knows_what_is_under_way=False)],
     "socket": [
         Variant("socket", "socket"),
         Variant("socket qdisc_bypass", "socket", {"qdisc_bypass": True}, through_qdisc=False),

@@ -126,7 +126,9 @@ Status RingSender::not_sent(int error, std::uint32_t& done, Deadline deadline) n
     const std::string name = error == EMSGSIZE ? info_.interface : netdevice_name(control_.get(), device_.ifindex);
     if (name.empty() || (error != EMSGSIZE && !netdevice_is_up(control_.get(), name)))
         return failed(why_cannot_send(control_.get(), device_), Status::gone);
-    const bool full = error == ENOBUFS || error == EAGAIN || error == ENETDOWN || error == 0;
+    if (error == ENOBUFS || error == EAGAIN) // our own frames are under way: there will be room
+        return room_.pause(deadline, counters_);
+    const bool full = error == ENETDOWN || error == 0;
     if (full && room_.expected(counters_))
         return room_.pause(deadline, counters_);
     if (full || error == EMSGSIZE || error == EINVAL) {
