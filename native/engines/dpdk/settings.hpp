@@ -21,7 +21,8 @@ enum class HugePages { automatic, on, off };
 // What the user asked for. 0 where the device decides.
 struct Settings {
     Kind kind;
-    std::string target; // the interface's name, the PCI address with its domain, or the virtual device with its arguments
+    std::string
+        target; // the interface's name, the PCI address with its domain, or the virtual device with its arguments
     std::string driver; // of an interface: net_af_packet or net_af_xdp; of a virtual device its own; of PCI: empty
     std::uint16_t queues;
     std::uint16_t ring_size;

@@ -95,9 +95,13 @@ def command(
     Driver, queues, rings, offloads, interrupts, polling, XDP and tc programs, clocks, counters; then each engine and
     mode, with the reason where it does not work. Without IFACE, a line for each interface. What needs privilege is left
     out without it, and named at the end.
+
+    With --bind, IFACE (or a PCI address) is taken from the kernel, for the engine dpdk, and with --unbind given back.
     """
     _heal(netns)
-    if interface is None:
+    if driver is not None or unbind:
+        _give(interface, driver, unbind, force, as_json)
+    elif interface is None:
         _need_interface(rates or watch is not None or traffic is not None or speed is not None)
         _list(netns, as_json)
     elif watch is not None:

@@ -104,7 +104,8 @@ def _address_of(device: str) -> str:
     else:
         place = Path("/sys/class/net", device, "device")
         if not place.exists() or (place / "subsystem").resolve().name != "pci":
-            what = "is no device on the PCI bus" if place.parent.exists() else "is neither an interface nor a PCI address"
+            there = place.parent.exists()
+            what = "is no device on the PCI bus" if there else "is neither an interface nor a PCI address"
             raise error(NotFoundError, f"'{device}' {what}", "`ip link` and `lspci -D` list them")
         address = place.resolve().name
     if not (_PCI / "devices" / address).exists():
@@ -139,7 +140,9 @@ def _carries_default_route(interface: str) -> bool:
 
 def _load(driver: str) -> None:
     if driver not in DRIVERS:
-        raise error(NotFoundError, f"{driver} is no driver that leaves a device to DPDK", f"Those are: {', '.join(DRIVERS)}")
+        raise error(
+            NotFoundError, f"{driver} is no driver that leaves a device to DPDK", f"Those are: {', '.join(DRIVERS)}"
+        )
     if not (_PCI / "drivers" / driver).exists():
         with contextlib.suppress(FileNotFoundError):
             subprocess.run(["modprobe", driver], check=False, capture_output=True)
@@ -159,7 +162,7 @@ def _check_iommu(address: str) -> None:
         if other != address and _driver_of(other) not in ("", "pcieport", "pci-stub", "vfio-pci"):
             raise error(
                 UnsupportedError,
-                f"vfio-pci cannot have {address}: {other} is in the same IOMMU group, and in use by {_driver_of(other)}",
+                f"vfio-pci cannot have {address}: {_driver_of(other)} has {other}, of the same IOMMU group",
                 "Bind that one to vfio-pci too, or use another slot",
             )
 

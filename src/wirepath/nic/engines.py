@@ -58,7 +58,8 @@ def ways(nic: Nic) -> tuple[Way, ...]:
 def _ways(engine: Engine, nic: Nic) -> Iterator[Way]:
     for mode, options, judge in _MODES.get(engine.name, (("", (), _judge_tap),)):
         works, how, why = _judge(engine, nic, judge)
-        yield Way(engine.name, mode, works, how, why, engine.takes_packets, options)
+        takes = engine.takes_packets and judge is not _judge_dpdk_tap
+        yield Way(engine.name, mode, works, how, why, takes, options)
 
 
 def _judge(engine: Engine, nic: Nic, judge: Callable[[Nic], Judged]) -> Judged:
@@ -76,6 +77,25 @@ def _judge_tap(nic: Nic) -> Judged:
     if merging:
         return Judged(True, "inferred", f"a tap of the stack, which sees packets after they were merged ({merging})")
     return Judged(True, "inferred", "a tap of the stack")
+
+
+def _judge_dpdk_tap(nic: Nic) -> Judged:
+    if nic.link.hardware not in ("ether", "loopback"):
+        return Judged(False, "measured", f"its frames are not Ethernet but {nic.link.hardware}")
+    works, how, why = _judge_tap(nic)
+    return Judged(works, how, f"no kernel bypass: {why}")
+
+
+_NET_AF_XDP_MTU = 3498  # bytes, of DPDK 22.11
+
+
+def _judge_dpdk_xdp(nic: Nic) -> Judged:
+    refused = _refused_by_any(nic)
+    if refused is not None:
+        return refused
+    if nic.link.mtu > _NET_AF_XDP_MTU:
+        return Judged(False, "measured", f"DPDK's driver takes an MTU of {_NET_AF_XDP_MTU} at the most")
+    return Judged(True, "inferred", "no kernel bypass: AF_XDP, in the mode that the kernel chooses")
 
 
 def _judge_generic(nic: Nic) -> Judged:
@@ -148,6 +168,10 @@ _MODES: dict[str, tuple[tuple[str, tuple[str, ...], Callable[[Nic], Judged]], ..
         ("tc", ("hook=tc",), _judge_tap),
         ("native XDP", ("hook=xdp", "xdp_mode=native"), _judge_native),
         ("generic XDP", ("hook=xdp", "xdp_mode=generic"), _judge_generic),
+    ),
+    "dpdk": (
+        ("net_af_packet", ("driver=af_packet",), _judge_dpdk_tap),
+        ("net_af_xdp", ("driver=af_xdp",), _judge_dpdk_xdp),
     ),
 }
 

@@ -44,7 +44,7 @@ std::uint32_t number_of(int fd) {
     if (::readlink(path.c_str(), link, sizeof link - 1) < 0)
         return 0;
     const std::string_view kind(link);
-    return kind == "anon_inode:bpf-map" ? number<bpf_map_info>(fd)
+    return kind == "anon_inode:bpf-map"    ? number<bpf_map_info>(fd)
            : kind == "anon_inode:bpf-prog" ? number<bpf_prog_info>(fd)
                                            : 0;
 }

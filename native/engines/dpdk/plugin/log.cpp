@@ -29,7 +29,8 @@ ssize_t keep(void*, const char* text, std::size_t bytes) {
 } // namespace
 
 void catch_log() {
-    std::FILE* stream = ::fopencookie(nullptr, "w", {.read = nullptr, .write = keep, .seek = nullptr, .close = nullptr});
+    std::FILE* stream =
+        ::fopencookie(nullptr, "w", {.read = nullptr, .write = keep, .seek = nullptr, .close = nullptr});
     if (stream == nullptr)
         throw Error::from_errno("catching what DPDK logs", errno);
     std::setvbuf(stream, nullptr, _IONBF, 0);

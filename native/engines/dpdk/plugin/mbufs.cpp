@@ -54,8 +54,7 @@ rte_mempool* empty_pool(std::uint32_t count, std::uint16_t room) {
 } // namespace
 
 Mbufs::Mbufs(std::uint32_t count, std::uint16_t room, std::uint32_t kept, bool physical_addresses)
-    : count_(count), most_leased_(std::min(count / 2, count - std::min(kept, count))),
-      pool_(empty_pool(count, room)) {
+    : count_(count), most_leased_(std::min(count / 2, count - std::min(kept, count))), pool_(empty_pool(count, room)) {
     try {
         populate(physical_addresses);
     } catch (...) {
@@ -72,8 +71,8 @@ Mbufs::Mbufs(std::uint32_t count, std::uint16_t room, std::uint32_t kept, bool p
 
 void Mbufs::populate(bool physical_addresses) {
     bytes_ = bytes_for(*pool_, physical_addresses);
-    leases_ = LeasePool::create(std::min(most_slots, std::max(1U, most_leased_)),
-                                memory_for(bytes_, physical_addresses));
+    leases_ =
+        LeasePool::create(std::min(most_slots, std::max(1U, most_leased_)), memory_for(bytes_, physical_addresses));
     int error = rte_mempool_set_ops_byname(pool_, operations, nullptr);
     rte_pktmbuf_pool_init(pool_, nullptr);
     auto* at = reinterpret_cast<char*>(base());

@@ -18,13 +18,13 @@
 namespace wirepath::dpdk {
 namespace {
 
-constexpr std::uint32_t around_mtu = 14 + 8;        // an Ethernet header and two tags
-constexpr std::uint32_t packet_ring_header = 128;   // what a packet ring puts before a frame, rounded up
-constexpr std::uint32_t packet_ring = 32 << 20;     // bytes
-constexpr std::uint32_t packet_block = 64 << 10;    // bytes, of whole frames
-constexpr std::uint32_t umem_room = 4096 - 320;     // a page without the headers of DPDK's
-constexpr std::uint32_t umem_headroom = 256;        // XDP_PACKET_HEADROOM
-constexpr std::uint16_t umem_fill = 2048;           // frames: net_af_xdp fills no more
+constexpr std::uint32_t around_mtu = 14 + 8;      // an Ethernet header and two tags
+constexpr std::uint32_t packet_ring_header = 128; // what a packet ring puts before a frame, rounded up
+constexpr std::uint32_t packet_ring = 32 << 20;   // bytes
+constexpr std::uint32_t packet_block = 64 << 10;  // bytes, of whole frames
+constexpr std::uint32_t umem_room = 4096 - 320;   // a page without the headers of DPDK's
+constexpr std::uint32_t umem_headroom = 256;      // XDP_PACKET_HEADROOM
+constexpr std::uint16_t umem_fill = 2048;         // frames: net_af_xdp fills no more
 constexpr std::uint32_t usual_room = 2048;
 constexpr std::uint32_t spare_bytes = 32 << 20; // of buffers that batches may hold
 
@@ -119,6 +119,9 @@ std::string device_over(const NetDevice& device, const Settings& settings) {
 Plan plan_for(const Settings& settings, const rte_eth_dev_info& info, std::uint32_t mtu) {
     Plan plan;
     const bool by_kernel = settings.driver == "net_af_packet" || settings.driver == "net_af_xdp";
+    if (settings.kind == Kind::vdev && settings.mtu != 0)
+        throw Error(Code::bad_option, "the option mtu cannot be set for " + settings.target, 0,
+                    "It is for NICs, by their PCI address: a virtual device has its own");
     const std::uint32_t own = settings.mtu != 0 ? settings.mtu : 1500U;
     plan.mtu = static_cast<std::uint16_t>(by_kernel && mtu != 0 ? mtu : own);
     if (!by_kernel && info.max_mtu != 0 && plan.mtu > info.max_mtu)
@@ -131,15 +134,16 @@ Plan plan_for(const Settings& settings, const rte_eth_dev_info& info, std::uint3
     plan.room = static_cast<std::uint16_t>(room_for(settings, info, plan.mtu));
     plan.ring_size = ring_for(settings, info);
     plan.kept = kept_by_driver(settings, plan.ring_size);
-    plan.mbufs = settings.mbufs != 0 ? settings.mbufs
-                                     : 2 * plan.kept + std::clamp(spare_bytes / plan.room, 1024U, 16384U);
+    plan.mbufs =
+        settings.mbufs != 0 ? settings.mbufs : 2 * plan.kept + std::clamp(spare_bytes / plan.room, 1024U, 16384U);
     if (plan.mbufs <= plan.kept + settings.burst)
         throw Error(Code::bad_option, "the option mbufs cannot be " + std::to_string(plan.mbufs), 0,
                     "The driver itself keeps up to " + std::to_string(plan.kept) + ": more than " +
                         std::to_string(plan.kept + settings.burst) + " are needed");
     if (settings.driver == "net_af_packet" || settings.vlan_strip)
         plan.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP; // from a packet socket, tags come outside of the bytes anyway
-    if (plan.mtu + around_mtu + 4 > plan.room)
+    // net_tap's interface may be given another MTU at any time.
+    if (plan.mtu + around_mtu + 4 > plan.room || settings.driver == "net_tap")
         plan.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
     if (settings.vlan_strip && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) == 0)
         throw Error(Code::unsupported, "having VLAN tags taken out of the bytes", 0, "This device cannot");

@@ -38,7 +38,7 @@ constexpr const char* how_to_bind = "It must be bound to vfio-pci or uio_pci_gen
 } // namespace
 
 Claim::Claim(const NetDevice& device) {
-    struct stat netns {};
+    struct stat netns{};
     ::stat("/proc/thread-self/ns/net", &netns);
     what_ = std::to_string(netns.st_ino) + "/" + std::to_string(device.ifindex);
     const std::lock_guard lock(claiming);
@@ -52,7 +52,8 @@ Claim::~Claim() {
     claimed.erase(what_);
 }
 
-Port::Port(const Settings& settings) : settings_(settings), eal_(Eal::get(settings)), netns_("/proc/thread-self/ns/net") {
+Port::Port(const Settings& settings)
+    : settings_(settings), eal_(Eal::get(settings)), netns_("/proc/thread-self/ns/net") {
     const std::lock_guard lock(eal_.plugging());
     const QuietLibxdp quiet;
     try {
@@ -99,8 +100,8 @@ void Port::configure() {
     if (settings_.wait == Wait::interrupt && settings_.kind == Kind::pci)
         interrupts_ = try_configure(true);
     if (!interrupts_ && !try_configure(false))
-        throw dpdk_error(Code::unsupported, "configuring " + settings_.target + " with " +
-                                                std::to_string(plan_.queues) + " queues",
+        throw dpdk_error(Code::unsupported,
+                         "configuring " + settings_.target + " with " + std::to_string(plan_.queues) + " queues",
                          rte_errno);
     std::uint16_t sent = 0;
     rte_eth_dev_adjust_nb_rx_tx_desc(id_, &plan_.ring_size, &sent);
@@ -146,24 +147,20 @@ void Port::set_up_queues() {
     const auto before_libxdp = libxdp_descriptors();
     const int node = rte_eth_dev_socket_id(id_);
     for (std::uint16_t queue = 0; queue < plan_.queues; ++queue) {
-        mbufs_.push_back(
-            std::make_shared<Mbufs>(plan_.mbufs, plan_.room, plan_.kept, eal_.physical_addresses()));
+        mbufs_.push_back(std::make_shared<Mbufs>(plan_.mbufs, plan_.room, plan_.kept, eal_.physical_addresses()));
         let_it_reach(*mbufs_.back());
         if (const int error = set_up_queue(queue, node); error != 0)
             throw dpdk_error(Code::system, "making receive queue " + std::to_string(queue) + " of " + settings_.target,
                              error, in_the_way());
     }
     for (std::uint16_t queue = 0; queue < std::min(plan_.queues, info_.max_tx_queues); ++queue)
-        if (const int error = rte_eth_tx_queue_setup(id_, queue, 512, static_cast<unsigned>(node), nullptr);
-            error != 0)
+        if (const int error = rte_eth_tx_queue_setup(id_, queue, 512, static_cast<unsigned>(node), nullptr); error != 0)
             throw dpdk_error(Code::system, "making send queue " + std::to_string(queue) + " of " + settings_.target,
                              error);
     if (kernel_ && driver() == "net_af_xdp") {
         kernel_->find_sockets(before, plan_.queues);
         libxdp_.note(before_libxdp);
     }
-    if (settings_.kind == Kind::vdev && settings_.mtu != 0 && rte_eth_dev_set_mtu(id_, settings_.mtu) != 0)
-        throw dpdk_error(Code::bad_option, "the option mtu cannot be " + std::to_string(settings_.mtu), 0);
 }
 
 // Our memory is not DPDK's own: a device behind an IOMMU must be told of it.

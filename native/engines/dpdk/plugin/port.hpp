@@ -52,8 +52,8 @@ class Port {
     bool huge_pages() const noexcept { return eal_.huge_pages(); }
     int interrupt_fd(std::uint16_t queue) const noexcept; // -1: there is none
 
-    void start();                                           // once; throws Error
-    void forget_losses(std::uint16_t queue) noexcept;       // those so far were before the capture
+    void start();                                     // once; throws Error
+    void forget_losses(std::uint16_t queue) noexcept; // those so far were before the capture
 
     struct Losses {
         std::optional<std::uint64_t> nic, link, ring, fill;
@@ -81,7 +81,7 @@ class Port {
     std::optional<Claim> claim_;
     std::optional<KernelSide> kernel_;
     LibxdpDescriptors libxdp_; // of net_af_xdp
-    std::string name_; // DPDK's, of the device
+    std::string name_;         // DPDK's, of the device
     std::uint16_t id_ = RTE_MAX_ETHPORTS;
     rte_eth_dev_info info_{};
     Plan plan_;

@@ -19,7 +19,7 @@ using std::chrono::nanoseconds;
 constexpr std::uint32_t spill_buffers = 32;
 constexpr std::size_t spill_bytes = 256 << 10;
 constexpr nanoseconds shortest_idle = std::chrono::microseconds(20); // of a timer that others wait for
-constexpr std::uint32_t ahead = 4; // packets whose first bytes are fetched in advance
+constexpr std::uint32_t ahead = 4;                                   // packets whose first bytes are fetched in advance
 
 std::int64_t unix_ns() noexcept {
     timespec now{};
@@ -61,7 +61,7 @@ void QueueSource::describe() {
     info_.queue = queue_;
     info_.fd = timer_ ? timer_.get() : device_fd_;
     info_.granted.push_back({"wait", waits[static_cast<int>(settings_.wait)],
-                             device_fd_ < 0 ? "poll"
+                             device_fd_ < 0  ? "poll"
                              : rx_interrupt_ ? "interrupt of the device"
                                              : "interrupt, by the kernel's socket"});
 }
@@ -72,7 +72,8 @@ Place QueueSource::set_filter(std::shared_ptr<const Filter> filter) {
 
 void QueueSource::start() {
     port_->start();
-    drain();
+    if (port_->kernel() != nullptr)
+        drain();
     port_->forget_losses(queue_);
 }
 
@@ -191,8 +192,9 @@ Status QueueSource::check_link() noexcept {
     if (!link_gone_)
         return Status::ok;
     const std::string& opened = port_->kernel()->device().name;
-    return failed(name.empty() ? Error(Code::gone, "capturing from " + opened, ENODEV, "The interface is not there any more")
-                               : Error(Code::gone, "capturing from " + name, ENETDOWN, "The interface was brought down"),
+    return failed(name.empty()
+                      ? Error(Code::gone, "capturing from " + opened, ENODEV, "The interface is not there any more")
+                      : Error(Code::gone, "capturing from " + name, ENETDOWN, "The interface was brought down"),
                   Status::gone);
 }
 
@@ -229,7 +231,8 @@ Status QueueSource::copy(Batch& into, std::uint32_t limit) noexcept {
                       Status::no_buffer);
     into.begin(buffer.data, buffer.size, std::move(buffer.lease));
     std::span<std::byte> room(buffer.data, buffer.size);
-    while (next_ != end_ && into.size() < limit) {
+    const bool all = mbufs_->lendable() == 0;
+    while (next_ != end_ && into.size() < limit && (all || pending_[next_]->nb_segs > 1)) {
         const std::size_t needed = std::min(pending_[next_]->pkt_len, settings_.snaplen);
         if (!into.empty() && needed > room.size())
             break;

@@ -63,9 +63,9 @@ class QueueSource final : public Source {
     Interrupt interrupt_;
     std::optional<LinkWatch> link_watch_; // of an interface of the kernel
     int ifindex_ = 0;
-    int device_fd_ = -1;          // readable when there are packets; -1: poll
-    bool rx_interrupt_ = false;   // it is an interrupt of the device, to be enabled before waiting
-    Fd timer_;                    // readable when it is time to poll again, for who waits for several sources
+    int device_fd_ = -1;        // readable when there are packets; -1: poll
+    bool rx_interrupt_ = false; // it is an interrupt of the device, to be enabled before waiting
+    Fd timer_;                  // readable when it is time to poll again, for who waits for several sources
     std::array<unsigned char, 6> mac_{};
     bool says_direction_ = true;
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine dpdk with the NIC itself: taken from the kernel's driver, captured from, and given back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wirepath as wp
+from wirepath import nic
+from wirepath.bench.frames import Sender, frame
+from wirepath.bench.link import Link
+from wirepath.bench.namespace import Namespace
+
+PATIENCE_S = 30.0
+_HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
+
+
+@pytest.fixture
+def huge_pages() -> Iterator[None]:
+    """96 of 2 MiB, where the guest has memory for them."""
+    before = _HUGE_PAGES.read_text()
+    _HUGE_PAGES.write_text("96")
+    if int(_HUGE_PAGES.read_text()) < 96:
+        pytest.skip("cannot run here: no memory for 96 huge pages")
+    yield
+    _HUGE_PAGES.write_text(before)
+
+
+@pytest.fixture
+def taken(nic_pair: tuple[str, str], huge_pages: None, tmp_path: Path) -> Iterator[tuple[Link, nic.Binding]]:
+    """The end that sends, and the other one, given to uio_pci_generic."""
+    near, far = nic_pair
+    home = Namespace.at("/proc/thread-self/ns/net", "home")
+    link = Link(home, near)
+    state = tmp_path / "bindings.json"
+    binding = nic.bind(far, "uio_pci_generic", state=state)
+    assert nic.bindings(state) == [binding]
+    yield link, binding
+    assert nic.unbind(far, state=state) == binding, "known by the name that it had"
+    assert nic.bindings(state) == []
+    assert (Path("/sys/bus/pci/devices") / binding.address / "driver").resolve().name == binding.before
+    _name(home, binding.address, far)
+
+
+def _name(home: Namespace, address: str, name: str) -> None:
+    """The interface of a NIC that came home, which the kernel names anew."""
+    interfaces = Path("/sys/bus/pci/devices", address, "net")
+    until = time.monotonic() + PATIENCE_S
+    while not interfaces.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    (now,) = (path.name for path in interfaces.iterdir())
+    if now != name:
+        Link(home, now).set(ifname=name)
+
+
+def _send(link: Link, frames: list[bytes], capture: wp.Capture) -> list[bytes]:
+    """In steps that the NIC's ring has room for."""
+    rows: list[bytes] = []
+    with Sender(link) as sender:
+        for start in range(0, len(frames), 32):
+            part = frames[start : start + 32]
+            sender.send(part)
+            until = time.monotonic() + PATIENCE_S
+            while len(rows) < start + len(part) and time.monotonic() < until:
+                batch = capture.receive(0.1)
+                if batch is not None:
+                    rows += [bytes(batch.data(row)) for row in range(len(batch))]
+    return rows
+
+
+@pytest.mark.nic("e1000", "e1000e")
+@pytest.mark.parametrize("wait", ["poll", "interrupt"])
+def test_captures_from_the_nic_itself(taken: tuple[Link, nic.Binding], wait: str) -> None:
+    near, binding = taken
+    frames = [frame(number, 60 + number % 1000) for number in range(500)]
+    for _ in range(2):
+        with wp.open(binding.address, engine="dpdk", wait=wait) as capture:
+            assert capture.sources[0].takes_packets
+            assert "not a kernel bypass" not in capture.mode
+            near.wait_until_it_sends()
+            time.sleep(1)
+            assert _send(near, frames, capture) == frames
+            stats = capture.stats()
+            assert (stats.received, stats.dropped_nic, stats.copied) == (len(frames), 0, 0)
+
+
+@pytest.mark.nic("e1000e")
+def test_packets_in_several_buffers(taken: tuple[Link, nic.Binding]) -> None:
+    """Jumbo frames come as chains of mbufs, and are made linear by the function that counts."""
+    near, binding = taken
+    near.set(mtu=9000)
+    frames = [frame(number, size) for number, size in enumerate((1514, 3000, 9014, 64, 9014))]
+    with wp.open(binding.address, engine="dpdk", mtu=9000) as capture:
+        near.wait_until_it_sends()
+        time.sleep(1)
+        assert _send(near, frames, capture) == frames
+        assert capture.stats().copied == 3
+    near.set(mtu=1500)
