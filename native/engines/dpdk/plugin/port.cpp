@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <map>
 #include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -21,6 +22,7 @@ namespace {
 
 std::mutex claiming;
 std::set<std::string> claimed;
+std::map<std::string, std::chrono::steady_clock::time_point> left; // when
 
 NetDevice netdevice(const std::string& name) {
     const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -50,19 +52,37 @@ Claim::Claim(const NetDevice& device) {
 Claim::~Claim() {
     const std::lock_guard lock(claiming);
     claimed.erase(what_);
+    left[what_] = std::chrono::steady_clock::now();
+}
+
+// The kernel takes an AF_XDP socket off its queue some time after it was closed. net_af_xdp should not find it there: a
+// device of its that could not set up a queue can neither be closed nor tried again, and is left behind.
+void Claim::wait_for_the_kernel() const {
+    constexpr auto enough = std::chrono::milliseconds(300);
+    std::unique_lock lock(claiming);
+    const auto at = left.find(what_);
+    const auto until = at != left.end() ? at->second + enough : std::chrono::steady_clock::time_point();
+    lock.unlock();
+    std::this_thread::sleep_until(until);
 }
 
 Port::Port(const Settings& settings)
     : settings_(settings), eal_(Eal::get(settings)), netns_("/proc/thread-self/ns/net") {
     const std::lock_guard lock(eal_.plugging());
     const QuietLibxdp quiet;
-    try {
-        plug();
-        configure();
-        set_up_queues();
-    } catch (...) {
-        unplug();
-        throw;
+    for (int tries_left = 3;; --tries_left) {
+        try {
+            plug();
+            configure();
+            set_up_queues();
+            return;
+        } catch (...) {
+            const bool again = std::exchange(broken_, false) && tries_left > 0;
+            unplug();
+            if (!again)
+                throw;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
     }
 }
 
@@ -71,6 +91,8 @@ void Port::plug() {
     if (settings_.kind == Kind::interface) {
         kernel_.emplace(netdevice(settings_.target));
         claim_.emplace(kernel_->device());
+        if (settings_.driver == "net_af_xdp")
+            claim_->wait_for_the_kernel();
         devargs = device_over(kernel_->device(), settings_);
     }
     const std::vector<int> before = open_descriptors();
@@ -121,20 +143,11 @@ bool Port::try_configure(bool interrupts) {
     return rte_eth_dev_configure(id_, plan_.queues, senders, &conf) == 0;
 }
 
-// The kernel takes an AF_XDP socket off its queue some time after it was closed.
 int Port::set_up_queue(std::uint16_t queue, int node) {
-    constexpr int tries = 50;
-    constexpr auto between = std::chrono::milliseconds(20);
     rte_eth_rxconf conf = info_.default_rxconf;
     conf.offloads = plan_.offloads;
-    for (int tried = 1;; ++tried) {
-        const int error = rte_eth_rx_queue_setup(id_, queue, plan_.ring_size, static_cast<unsigned>(node), &conf,
-                                                 mbufs_.back()->pool());
-        if (error == 0 || driver() != "net_af_xdp" || tried == tries)
-            return error;
-        std::this_thread::sleep_for(between);
-        take_log();
-    }
+    return rte_eth_rx_queue_setup(id_, queue, plan_.ring_size, static_cast<unsigned>(node), &conf,
+                                  mbufs_.back()->pool());
 }
 
 std::string Port::in_the_way() const {
@@ -149,7 +162,10 @@ void Port::set_up_queues() {
     for (std::uint16_t queue = 0; queue < plan_.queues; ++queue) {
         mbufs_.push_back(std::make_shared<Mbufs>(plan_.mbufs, plan_.room, plan_.kept, eal_.physical_addresses()));
         let_it_reach(*mbufs_.back());
-        if (const int error = set_up_queue(queue, node); error != 0)
+        const int error = set_up_queue(queue, node);
+        if (error != 0 && driver() == "net_af_xdp")
+            id_ = RTE_MAX_ETHPORTS, broken_ = true; // let be: its driver would free what it has freed already
+        if (error != 0)
             throw dpdk_error(Code::system, "making receive queue " + std::to_string(queue) + " of " + settings_.target,
                              error, in_the_way());
     }

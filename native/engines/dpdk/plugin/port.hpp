@@ -27,6 +27,7 @@ class Claim {
     ~Claim();
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
+    void wait_for_the_kernel() const; // where this process had AF_XDP sockets just now
 
   private:
     std::string what_;
@@ -88,7 +89,7 @@ class Port {
     bool interrupts_ = false;
     std::vector<std::shared_ptr<Mbufs>> mbufs_;
     std::vector<std::pair<std::byte*, std::size_t>> reachable_; // memory that the device's IOMMU was told of
-    bool started_ = false;
+    bool started_ = false, broken_ = false;
     rte_eth_stats before_{};
 };
 
