@@ -10,8 +10,8 @@ namespace wirepath {
 // interface.
 bool carries_default_route(const std::string& interface);
 
-// Before an engine takes packets away from this host: throws Error refused if that would be the default route's. No name: nothing of the
-// host's is taken.
+// Before an engine takes packets away from this host: throws Error refused if that would be the default route's. No
+// name: nothing of the host's is taken.
 void refuse_default_route(std::string_view engine, const std::string& interface);
 
 } // namespace wirepath

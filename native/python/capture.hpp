@@ -24,7 +24,7 @@ class PyCapture {
     void close() noexcept;
     Stats stats();
     std::vector<std::optional<Frames>> frames(); // by source; waits for whoever receives
-    Capture& capture(); // throws Error closed
+    Capture& capture();                          // throws Error closed
     Capture& described() noexcept { return capture_; }
     bool closed() const noexcept { return closed_; }
 

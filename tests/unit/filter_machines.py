@@ -34,9 +34,7 @@ class Machines:
                     self._others[name] = _core.FilterMachine(name, compiled)
                 except wp.NoPermissionError:
                     continue
-                except (
-                    wp.SystemCallError
-                ):  # `geneve or ip`: memory that not every path has set
+                except wp.SystemCallError:  # `geneve or ip`: memory that not every path has set
                     assert name == "socket"
 
     def agree_on(self, data: bytes, origlen: int) -> None:
