@@ -55,6 +55,7 @@ _DPDK = {
         {"driver": "af_packet"},
         small={"ring_size": 512, "mbufs": 1024},
         workers={"queues": 4},
+        alone=True,
         says_direction=False,
         mode="net_af_packet",
         mtu=1500,
