@@ -2,8 +2,8 @@
 #include "linux/net_settings.hpp"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -21,7 +21,9 @@ struct Place {
 
 Place place_of(const HostSetting& setting) {
     Place place;
-    std::sscanf(setting.place.c_str(), "if/%d/napi/%u", &place.ifindex, &place.napi); // NOLINT(cert-err34-c): ours
+    std::istringstream text(setting.place); // if/IFINDEX or if/IFINDEX/napi/ID
+    text.ignore(3) >> place.ifindex;
+    text.ignore(6) >> place.napi;
     return place;
 }
 

@@ -179,7 +179,8 @@ bool XdpSender::offer_rows(const Batch& batch, Rows rows) noexcept {
             break;
         }
         const std::uint32_t descriptors = needed(bytes_to_send(packet));
-        if ((waiting += descriptors) > burst || !room_for(descriptors))
+        waiting += descriptors;
+        if (waiting > burst || !room_for(descriptors))
             break;
         offer(packet);
     }

@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -15,6 +14,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -189,10 +189,12 @@ struct Owner {
     }
     static std::optional<Owner> of(const std::string& name) {
         Owner owner;
-        if (std::sscanf(name.c_str(), "wirepath:%llu:%d:%llu:%c", &owner.pid_namespace, &owner.pid, &owner.started,
-                        &owner.qdisc) != 4)
-            return std::nullopt;
-        return owner;
+        std::istringstream words(name);
+        std::string ours;
+        char colon = 0;
+        std::getline(words, ours, ':');
+        words >> owner.pid_namespace >> colon >> owner.pid >> colon >> owner.started >> colon >> owner.qdisc;
+        return words && ours == "wirepath" ? std::optional(owner) : std::nullopt;
     }
 };
 
@@ -203,10 +205,13 @@ unsigned long long start_of(int pid) {
     std::string text;
     std::getline(file, text);
     const std::size_t end = text.rfind(')');
+    if (end == std::string::npos)
+        return 0;
+    std::istringstream fields(text.substr(end + 1));
+    for (int field = 3; field < 22; ++field)
+        fields >> text;
     unsigned long long started = 0;
-    if (end != std::string::npos)
-        std::sscanf(text.c_str() + end + 1,
-                    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &started);
+    fields >> started;
     return started;
 }
 

@@ -294,6 +294,7 @@ void RingSource::compare_counts() noexcept {
     try {
         file = read_ring_file(ring_file_.get());
     } catch (const std::bad_alloc&) {
+        file.reset();
     }
     if (!ring_.counts(after))
         return;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/if_packet.h>
@@ -28,7 +27,7 @@ std::vector<int> open_descriptors() {
     std::vector<int> list;
     std::error_code none;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none))
-        list.push_back(std::atoi(entry.path().filename().c_str()));
+        list.push_back(std::stoi(entry.path().filename().string()));
     std::erase_if(list, [](int fd) { return ::fcntl(fd, F_GETFD) < 0; }); // that of the directory itself
     std::sort(list.begin(), list.end());
     return list;

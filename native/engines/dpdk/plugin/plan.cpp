@@ -5,7 +5,7 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
-#include <cstdlib>
+#include <charconv>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -74,7 +74,8 @@ std::string over_af_xdp(const NetDevice& device, const Settings& settings) {
 std::uint32_t room_for(const Settings& settings, const rte_eth_dev_info& info, std::uint32_t mtu) {
     if (settings.driver == "net_af_packet") {
         const std::string frame = settings.argument("framesz");
-        const auto given = static_cast<std::uint32_t>(std::atoi(frame.c_str()));
+        std::uint32_t given = 0;
+        std::from_chars(frame.data(), frame.data() + frame.size(), given);
         return settings.kind == Kind::interface ? std::max(2048U, std::bit_ceil(mtu + around_mtu + packet_ring_header))
                                                 : std::max(2048U, given);
     }

@@ -130,7 +130,7 @@ void Port::configure() {
 }
 
 bool Port::try_configure(bool interrupts) {
-    rte_eth_conf conf{};
+    rte_eth_conf conf{}; // NOLINT(bugprone-invalid-enum-default-initialization): as DPDK has it
     conf.rxmode.offloads = plan_.offloads;
     conf.intr_conf.rxq = interrupts ? 1 : 0;
     if (settings_.kind == Kind::pci)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a mempool keeps its free objects, for one thread: the last one freed is the next one used, while it is still in
 // the cache. DPDK's own have caches for its lcores only, which a thread of Python is not.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -29,7 +30,7 @@ void end(rte_mempool* pool) { delete static_cast<Stack*>(pool->pool_data); }
 
 int put(rte_mempool* pool, void* const* objects, unsigned count) {
     Stack& stack = stack_of(pool);
-    std::memcpy(stack.objects.get() + stack.size, objects, count * sizeof(void*));
+    std::copy_n(objects, count, stack.objects.get() + stack.size);
     stack.size += count;
     return 0;
 }
@@ -39,14 +40,15 @@ int get(rte_mempool* pool, void** objects, unsigned count) {
     if (count > stack.size)
         return -ENOBUFS;
     stack.size -= count;
-    std::memcpy(objects, stack.objects.get() + stack.size, count * sizeof(void*));
+    std::copy_n(stack.objects.get() + stack.size, count, objects);
     return 0;
 }
 
 unsigned how_many(const rte_mempool* pool) { return stack_of(pool).size; }
 
 // "wirepath_stack"; registered when the plugin is loaded, as DPDK asks for it: before any pool is made.
-const int registered = [] {
+// NOLINTNEXTLINE(bugprone-throwing-static-initialization): C
+const int registered = []() noexcept {
     rte_mempool_ops operations{};
     std::strcpy(operations.name, "wirepath_stack");
     operations.alloc = make;
