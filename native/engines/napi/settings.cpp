@@ -53,8 +53,8 @@ constexpr std::array preset_xdp{"busy_poll_us", "busy_poll_budget", "prefer_busy
 constexpr OptionSpec any_timestamps{"timestamps",
                                     Kind::text,
                                     "",
-                                    "host or xdp",
-                                    "as the engine that it stands on has them",
+                                    "",
+                                    "as the engine that it stands on has them; without it that engine's default",
                                     "host|adapter|adapter_unsynced|xdp|batch"};
 
 std::span<const OptionSpec> packet_specs() noexcept { return tpacket_v3::option_specs(); }

@@ -98,6 +98,27 @@ BRANCHES = (
         "PF_RING's module copies it into a slot of the mapped ring; the program copies it from there",
         _TAP_SKIPS,
     ),
+    _Branch(
+        "napi",
+        "",
+        "taps",
+        "as tpacket_v3, whose ring it is; with via=xdp as af_xdp. How the NIC interrupts and is polled is set for it",
+        _TAP_SKIPS,
+    ),
+    _Branch(
+        "dpdk",
+        "net_af_packet",
+        "taps",
+        "the kernel copies it into a TPACKET ring of DPDK's driver, which copies it into an mbuf",
+        _TAP_SKIPS,
+    ),
+    _Branch(
+        "dpdk",
+        "net_af_xdp",
+        "xdp",
+        "the XDP program of DPDK's driver redirects the frame; the kernel copies it into an mbuf's memory",
+        "sk_buff, GRO, taps and the whole stack",
+    ),
 )
 """Every engine that captures from interfaces, where it leaves the way."""
 
