@@ -36,9 +36,7 @@ using BpfSkeleton = std::unique_ptr<S, DestroySkeleton<S>>;
 
 // nullptr and errno if the kernel does not take it. configure(S&) chooses programs and sizes before it is loaded.
 template <typename S, typename F>
-BpfSkeleton<S> try_load_skeleton(F&& configure) {
-    const QuietLibbpf quiet;
-    BpfSkeleton<S> skeleton(S::open());
+BpfSkeleton<S> try_load_opened(BpfSkeleton<S> skeleton, F&& configure) {
     if (skeleton == nullptr)
         return nullptr;
     configure(*skeleton);
@@ -47,6 +45,12 @@ BpfSkeleton<S> try_load_skeleton(F&& configure) {
         return nullptr;
     }
     return skeleton;
+}
+
+template <typename S, typename F>
+BpfSkeleton<S> try_load_skeleton(F&& configure) {
+    const QuietLibbpf quiet;
+    return try_load_opened(BpfSkeleton<S>(S::open()), configure);
 }
 
 // A program as libbpf loaded it: its maps, types and kernel functions are found. ifindex: of the device that it is

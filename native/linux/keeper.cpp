@@ -4,26 +4,18 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "linux/beside_module.hpp"
+
 namespace wirepath {
 namespace {
 
 constexpr int patience_ms = 5000;
-
-// Beside the module that this is a part of.
-std::string program() {
-    Dl_info module{};
-    if (::dladdr(reinterpret_cast<const void*>(&program), &module) == 0 || module.dli_fname == nullptr)
-        return {};
-    const std::string file = module.dli_fname;
-    return file.substr(0, file.rfind('/') + 1) + "wirepath-keeper";
-}
 
 struct Pipe {
     Fd read, write;
@@ -74,7 +66,7 @@ void Keeper::start(const Holder& holder) {
     actions.put(to.read, STDIN_FILENO);
     actions.put(from.write, STDOUT_FILENO);
     actions.put(nowhere, STDERR_FILENO);
-    std::string path = program(), name = "wirepath-keeper", who = holder.text();
+    std::string path = beside_module("wirepath-keeper"), name = "wirepath-keeper", who = holder.text();
     char* arguments[] = {name.data(), who.data(), nullptr};
     char* environment[] = {nullptr};
     pid_t child = 0;

@@ -58,7 +58,7 @@ struct cpu_state {
     unsigned int used;  /* bytes of it */
     unsigned int unused;
     unsigned long long lost;     /* packets that found no room */
-    unsigned long long rejected; /* by the filter */
+    unsigned long long rejected; /* by the filter, or not captured because the user's program said so */
 } __attribute__((aligned(64)));
 
 #endif

@@ -9,6 +9,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/filter.bpf.h"
+#include "bpf/wirepath.bpf.h"
 #include "engines/ebpf/layout.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -17,6 +18,13 @@ const volatile __u32 snaplen = 262144;
 const volatile __u32 block_bytes = 524288;
 const volatile int take = 0;          /* what is written into the ring does not go on to the stack */
 const volatile int drop_rejected = 0; /* nor does what the filter rejects */
+const volatile int decides = 0;       /* a program of the user's is linked in: its function takes this one's place */
+const volatile __u32 wirepath_hook = WIREPATH_TC;
+_Static_assert((int)WIREPATH_XDP == record_hook_xdp && (int)WIREPATH_TC == record_hook_tc, "one number a hook");
+
+__attribute__((weak, noinline)) int wirepath_decide(void* ctx, struct wirepath_packet* packet) {
+    return WIREPATH_CAPTURE;
+}
 
 struct free_blocks free_blocks;
 struct cpu_state cpus[ebpf_most_cpus];
@@ -197,11 +205,37 @@ static __always_inline int wanted(struct cpu_state* cpu, void* ctx, struct tag t
     return 0;
 }
 
+static __always_inline int decide(struct packet* packet) {
+    if (!decides)
+        return WIREPATH_CAPTURE;
+    struct wirepath_packet shown = {
+        .length = packet->length,
+        .ifindex = packet->ifindex,
+        .queue = packet->queue,
+        .outbound = packet->bits & record_outbound,
+        .vlan_tpid = packet->tag.tpid,
+        .vlan_tci = packet->tag.tci,
+    };
+    const int fate = wirepath_decide(packet->ctx, &shown);
+    packet->mark = shown.mark;
+    return fate;
+}
+
+/* Whether the packet is kept from the network stack. */
+static __always_inline int capture(struct cpu_state* cpu, struct packet* packet) {
+    const int fate = decide(packet);
+    if (fate == WIREPATH_PASS || fate == WIREPATH_DROP)
+        cpu->rejected++;
+    else
+        store(cpu, packet);
+    return take && fate != WIREPATH_TAP && fate != WIREPATH_PASS;
+}
+
 static __always_inline int at_xdp(struct xdp_md* ctx, struct tag tag) {
     struct cpu_state* cpu = this_cpu();
     if (!wanted(cpu, ctx, tag))
         return drop_rejected ? XDP_DROP : XDP_PASS;
-    const struct packet packet = {
+    struct packet packet = {
         .ctx = ctx,
         .length = bpf_xdp_get_buff_len(ctx),
         .ifindex = ctx->ingress_ifindex,
@@ -209,8 +243,7 @@ static __always_inline int at_xdp(struct xdp_md* ctx, struct tag tag) {
         .queue = ctx->rx_queue_index,
         .hook = record_hook_xdp,
     };
-    store(cpu, &packet);
-    return take ? XDP_DROP : XDP_PASS;
+    return capture(cpu, &packet) ? XDP_DROP : XDP_PASS;
 }
 
 SEC("xdp.frags")
@@ -274,8 +307,7 @@ static __always_inline int at_tc(struct __sk_buff* skb, __u8 outbound) {
     /* One more than the queue that it was received on. On its way out no queue is chosen yet. */
     if (!outbound && skb->queue_mapping != 0)
         packet.queue = skb->queue_mapping - 1;
-    store(cpu, &packet);
-    return take ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+    return capture(cpu, &packet) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
 SEC("tc")

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
+#include <cstdlib>
 #include <linux/if_packet.h>
 #include <packets.skel.h>
 #include <sys/mman.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/error.hpp"
+#include "engines/ebpf/user_program.hpp"
 #include "filter/ebpf.hpp"
 #include "linux/bpf.hpp"
 #include "linux/bpf_splice.hpp"
@@ -29,6 +31,27 @@ bool driver_tells_tags(const Device& device) {
 
 std::string_view asked_for(XdpMode mode) {
     return mode == XdpMode::automatic ? "auto" : mode == XdpMode::native ? "native" : "generic";
+}
+
+std::span<const char> our_object() {
+    std::size_t size = 0;
+    const auto* bytes = static_cast<const char*>(packets_bpf::elf_bytes(&size));
+    return {bytes, size};
+}
+
+// What packets_bpf::open() does, of an object that has more in it than ours. nullptr and errno if libbpf refuses it.
+packets_bpf* open_linked(const std::string& object) {
+    auto* skeleton = static_cast<packets_bpf*>(std::calloc(1, sizeof(packets_bpf)));
+    if (skeleton == nullptr || packets_bpf__create_skeleton(skeleton) != 0) {
+        packets_bpf::destroy(skeleton);
+        return nullptr;
+    }
+    skeleton->skeleton->data = object.data();
+    skeleton->skeleton->data_sz = object.size();
+    if (bpf_object__open_skeleton(skeleton->skeleton, nullptr) == 0)
+        return skeleton;
+    packets_bpf::destroy(skeleton);
+    return nullptr;
 }
 
 } // namespace
@@ -52,14 +75,21 @@ void Program::load() {
     const bool xdp = settings_.hook == Hook::xdp;
     const bool driver = xdp && may_be_native() && devices_.size() == 1 && driver_tells_tags(devices_.front());
     const bool tracepoint = xdp && may_be_generic();
+    if (!settings_.program.empty())
+        object_ = linked_with(our_object(), settings_.program);
+    const LibbpfWarnings warnings;
     for (const Tags tags : {Tags{driver, tracepoint}, Tags{false, tracepoint}, Tags{driver, false}, Tags{}})
         if (try_load(tags))
             return;
-    throw cannot_load(errno);
+    const int err = errno;
+    if (const std::string said = warnings.of_the_verifier(); !settings_.program.empty() && !said.empty())
+        throw Error(Code::bad_option, "loading " + settings_.program + ", the kernel's verifier says:" + said);
+    throw cannot_load(err);
 }
 
 bool Program::try_load(Tags tags) {
-    auto loaded = try_load_skeleton<packets_bpf>([&](packets_bpf& skeleton) { configure(skeleton, tags); });
+    BpfSkeleton<packets_bpf> opened(object_.empty() ? packets_bpf::open() : open_linked(object_));
+    auto loaded = try_load_opened(std::move(opened), [&](packets_bpf& skeleton) { configure(skeleton, tags); });
     if (loaded == nullptr)
         return false;
     skeleton_.reset(loaded.release());
@@ -71,6 +101,8 @@ bool Program::try_load(Tags tags) {
 void Program::configure(packets_bpf& skeleton, Tags tags) const {
     const bool xdp = settings_.hook == Hook::xdp;
     const auto& programs = skeleton.progs;
+    bpf_program* any = nullptr;
+    bpf_object__for_each_program(any, skeleton.obj) bpf_program__set_autoload(any, false); // the user's object has some
     bpf_program__set_autoload(programs.wirepath_xdp, xdp);
     bpf_program__set_autoload(programs.wirepath_xdp_tag, tags.driver);
     bpf_program__set_autoload(programs.wirepath_xdp_ntd, tags.tracepoint);
@@ -87,6 +119,8 @@ void Program::configure(packets_bpf& skeleton, Tags tags) const {
     skeleton.rodata->block_bytes = settings_.geometry.block_bytes;
     skeleton.rodata->take = settings_.mode == Mode::take;
     skeleton.rodata->drop_rejected = settings_.drop_rejected;
+    skeleton.rodata->decides = !settings_.program.empty();
+    skeleton.rodata->wirepath_hook = xdp ? record_hook_xdp : record_hook_tc;
 }
 
 Mapping Program::map_blocks() const {

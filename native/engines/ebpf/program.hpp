@@ -86,6 +86,7 @@ class Program {
     std::vector<Device> devices_;
     Settings settings_;
     ForkGuard fork_guard_;
+    std::string object_; // with the user's program in it; empty: ours alone
     Skeleton skeleton_;
     Tags tags_{};
     std::uint32_t cpu_count_;

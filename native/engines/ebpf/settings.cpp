@@ -31,6 +31,10 @@ constexpr std::array specs = {
                "auto|native|generic"},
     OptionSpec{"rejected", Kind::text, "", "pass", "with mode=take: what becomes of packets that the filter rejects",
                "pass|drop"},
+    OptionSpec{
+        "program", Kind::text, "", "none",
+        "a program of your own, in C (.c, compiled by clang) or compiled (.o), that decides what becomes of each "
+        "packet that the filter lets through, and may mark it (batch.mark)"},
     OptionSpec{"also", Kind::text, "", "none", "further interfaces that share the ring: names, with commas between"},
     OptionSpec{"block_size", Kind::integer, "bytes", "512k",
                "a block of the ring: each CPU fills one; it must hold the largest packet"},
@@ -122,6 +126,8 @@ Settings::Settings(const OpenRequest& request) {
     drop_rejected = options.text("rejected") == "drop";
     if (drop_rejected && mode == Mode::tap)
         refuse("rejected", "drop", "It is for mode=take: a tap leaves the host its packets");
+    if (options.has("program"))
+        program = options.text("program");
     gather = std::chrono::microseconds(bounded(options, "gather_us", 0, 1'000'000));
     snaplen = request.snaplen;
     promisc = request.promisc;

@@ -27,6 +27,7 @@ struct Settings {
     XdpMode xdp_mode;
     bool inbound, outbound; // what is captured
     bool drop_rejected;     // what the filter rejects does not go on to the stack
+    std::string program;    // the path of the user's own; empty: none
     Geometry geometry;
     std::chrono::nanoseconds gather;
     std::uint32_t snaplen;

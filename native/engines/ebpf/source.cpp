@@ -51,6 +51,9 @@ RingSource::RingSource(const OpenRequest& request, const Settings& settings)
     info_.interfaces = request.interfaces;
     info_.fd = bell_.fd();
     info_.takes_packets = settings.mode == Mode::take;
+    extras_ = extra_bit(Extra::hook);
+    if (!settings.program.empty())
+        extras_ |= extra_bit(Extra::mark);
     add_interfaces(*request.interfaces);
 }
 
@@ -85,7 +88,11 @@ void RingSource::describe() {
     info_.granted = program_.granted();
     info_.notes = program_.notes();
     if (take)
-        info_.notes.push_back("what is captured does not reach this host's network stack");
+        info_.notes.push_back("what is captured does not reach this host's network stack" +
+                              std::string(settings_.program.empty() ? "" : ", unless the program says WIREPATH_TAP"));
+    else if (!settings_.program.empty())
+        info_.notes.push_back("the program chooses what is captured, and the network stack gets every packet: with "
+                              "mode=take it chooses that, too");
     for (const Device& device : devices_)
         if (settings_.hook == Hook::tc && (device.gro || device.lro))
             info_.notes.push_back(std::string(device.lro ? "LRO" : "GRO") +
@@ -93,12 +100,14 @@ void RingSource::describe() {
                                   (device.lro ? " lro off)" : " gro off)"));
 }
 
-// What takes packets must not take others than those that it was told to, so it has no filter but its own.
+// What takes packets must not take others than those that it was told to, so it has no filter but its own; and a
+// program of the user's must see no others.
 Place RingSource::put_filter(const Filter* filter) {
     try {
         program_.set_filter(filter);
     } catch (const Error& error) {
-        if (filter == nullptr || error.code() != Code::unsupported || settings_.mode == Mode::take)
+        if (filter == nullptr || error.code() != Code::unsupported || settings_.mode == Mode::take ||
+            !settings_.program.empty())
             throw;
         program_.set_filter(nullptr);
         return Place::pipeline;
@@ -226,7 +235,7 @@ Status RingSource::check_links() noexcept {
 
 Status RingSource::deliver(Batch& into) noexcept {
     clock_.measure();
-    const Status status = ring_.deliver(into, UnixTime::monotonic(), Describe{*this, extra_bit(Extra::hook)});
+    const Status status = ring_.deliver(into, UnixTime::monotonic(), Describe{*this, extras_});
     if (status == Status::no_buffer)
         return failed(Error(Code::no_buffer, "receiving from " + devices_.front().name, 0,
                             "Views of earlier batches hold all the memory there is: let go of them, or raise block_nr"),

@@ -79,6 +79,7 @@ class RingSource final : public Source {
     LinkWatch link_watch_;
     UnixTime clock_;
     Info info_;
+    std::uint8_t extras_ = 0;                     // columns of its own
     std::chrono::nanoseconds gather_;             // for how long to let packets gather the next time
     std::uint64_t first_of_batch_ = 0;            // its first packet's time, monotonic
     std::atomic<std::uint64_t> settled_after_{0}; // packets after this time came through the filter in force
