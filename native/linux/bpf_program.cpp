@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <string_view>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,8 +30,18 @@ bpf_attr attributes_of(const BpfProgram& program) {
     attributes.insns = address_of(program.instructions.data());
     attributes.insn_cnt = static_cast<std::uint32_t>(program.instructions.size());
     attributes.license = address_of(license);
+    attributes.prog_btf_fd = program.types;
+    attributes.func_info = address_of(program.functions.data());
+    attributes.func_info_cnt = static_cast<std::uint32_t>(program.functions.size());
+    attributes.func_info_rec_size = program.functions.empty() ? 0 : sizeof(bpf_func_info);
     program.name.copy(attributes.prog_name, sizeof attributes.prog_name - 1);
     return attributes;
+}
+
+// Where it is, counted from the next instruction, is then its number.
+bool names_function(const bpf_insn& i) {
+    return (i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL) ||
+           (i.code == (BPF_LD | BPF_IMM | BPF_DW) && i.src_reg == BPF_PSEUDO_FUNC);
 }
 
 // A signal interrupts the verifier.
@@ -80,6 +91,18 @@ Error cannot_load(const BpfProgram& program, bpf_attr attributes, int err) {
 }
 
 } // namespace
+
+void describe_functions(BpfProgram& program, std::uint32_t types, std::uint32_t type) {
+    std::set<std::uint32_t> starts = {0};
+    for (std::size_t at = 0; at < program.instructions.size(); ++at)
+        if (names_function(program.instructions[at]))
+            starts.insert(static_cast<std::uint32_t>(at + 1) +
+                          static_cast<std::uint32_t>(program.instructions[at].imm));
+    program.types = types;
+    program.functions.clear();
+    for (const std::uint32_t start : starts)
+        program.functions.push_back({start, type});
+}
 
 Fd load_bpf_program(const BpfProgram& program) {
     const bpf_attr attributes = attributes_of(program);

@@ -19,8 +19,15 @@ struct BpfProgram {
     std::uint32_t attach_type = 0;
     std::uint32_t flags = 0;
     std::uint32_t ifindex = 0; // of the device that it is bound to
-    std::vector<bpf_insn> instructions;
+    std::vector<bpf_insn> instructions = {};
+    // Needed only where a function is passed to a helper (bpf_loop): what describe_functions() says, and the types.
+    std::vector<bpf_func_info> functions = {};
+    std::uint32_t types = 0; // a descriptor
 };
+
+// Says of each function in the program that it is of one type: a static function, of which the verifier then asks
+// nothing more. type: its id among `types`, the descriptor of an object's types.
+void describe_functions(BpfProgram& program, std::uint32_t types, std::uint32_t type);
 
 // Throws Error: permission, or what the kernel's verifier says of it.
 Fd load_bpf_program(const BpfProgram& program);

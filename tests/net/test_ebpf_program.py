@@ -154,9 +154,11 @@ def test_sees_what_the_filter_lets_through(wire: Wire, sender: Sender, program: 
 
 
 def test_what_it_is_told(wire: Wire, sender: Sender, program: Write) -> None:
-    """Direction, interface and the tag beside the bytes; and its variables begin as they were written."""
+    """Direction, interface, the tag beside the bytes; variables begin as written, and other programs stay out."""
     text = """
     #include "wirepath.bpf.h"
+    char LICENSE[] SEC("license") = "Dual BSD/GPL";
+    SEC("xdp") int not_for_wirepath(struct xdp_md *ctx) { return XDP_DROP; }
     int calls = 40;
     int wirepath_decide(void *ctx, struct wirepath_packet *packet)
     {
@@ -168,6 +170,32 @@ def test_what_it_is_told(wire: Wire, sender: Sender, program: Write) -> None:
         sender.send([frame(number, tags=((0x8100, 7),)) for number in range(3)])
         (packet,) = packets(capture)
         assert packet.mark == capture.interfaces[0].ifindex << 16 | 7
+
+
+@over_hooks
+@pytest.mark.parametrize("expression", ["", "udp"], ids=["all", "filter"])
+def test_functions_and_the_kernels_types(
+    wire: Wire, sender: Sender, program: Write, hook: dict[str, Any], expression: str
+) -> None:
+    """One passed to a helper, one that is called, and a kernel structure whose fields libbpf finds (CO-RE)."""
+    text = """
+    #include "wirepath.bpf.h"
+    #include <bpf/bpf_core_read.h>
+    struct task_struct { int tgid; } __attribute__((preserve_access_index));
+    static long add(__u32 index, void *sum) { *(__u32 *)sum += index; return 0; }
+    __attribute__((noinline)) int plus_one(int number) { return number + 1; }
+    int wirepath_decide(void *ctx, struct wirepath_packet *packet)
+    {
+        struct task_struct *task = (void *)bpf_get_current_task();
+        __u32 sum = 0;
+        bpf_loop(5, add, &sum, 0);
+        packet->mark = plus_one(sum) + (BPF_CORE_READ(task, tgid) < 0);
+        return WIREPATH_CAPTURE;
+    }
+    """
+    with open_on(wire, program(text), filter=expression, **hook) as capture:
+        sender.send([frame(1)])
+        assert [packet.mark for packet in packets(capture)] == [11]
 
 
 def test_mode_tap_says_so(wire: Wire, program: Write) -> None:
@@ -192,13 +220,21 @@ REFUSED = {
         """,
         r"(?s)my\.bpf\.c, the kernel's verifier says:.*invalid mem access",
     ),
+    "another license": (
+        """
+        #include "wirepath.bpf.h"
+        char LICENSE[] SEC("license") = "GPL";
+        int wirepath_decide(void *ctx, struct wirepath_packet *packet) { return WIREPATH_PASS; }
+        """,
+        r"(?s)linking .*license.*Dual BSD/GPL",
+    ),
     "a name of ours": (
         """
         #include "wirepath.bpf.h"
         int armed = 1;
         int wirepath_decide(void *ctx, struct wirepath_packet *packet) { return armed; }
         """,
-        r"(?s)linking .*my\.bpf\.c, libbpf says:.*armed",
+        r"(?s)linking .*my\.bpf\.c, libbpf says:.*armed.*make it static",
     ),
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <cerrno>
 #include <cstdlib>
 #include <linux/if_packet.h>
@@ -149,7 +150,15 @@ Fd Program::load_with(const bpf_program* program, std::span<const bpf_insn> filt
     const bool bound = program == skeleton_->progs.wirepath_xdp_tag;
     BpfProgram loaded = loaded_program(program, bound ? static_cast<std::uint32_t>(devices_.front().ifindex) : 0);
     loaded.name = settings_.mode == Mode::take ? taking_program : tapping_program;
-    return FilterSplice(std::move(loaded)).load(filter);
+    BpfProgram filtering = FilterSplice(std::move(loaded)).with(filter);
+    if (!settings_.program.empty())
+        describe_functions(filtering, static_cast<std::uint32_t>(bpf_object__btf_fd(skeleton_->obj)), decide_type());
+    return load_bpf_program(filtering);
+}
+
+std::uint32_t Program::decide_type() const {
+    return static_cast<std::uint32_t>(
+        btf__find_by_name_kind(bpf_object__btf(skeleton_->obj), "wirepath_decide", BTF_KIND_FUNC));
 }
 
 void Program::set_filter(const Filter* filter) {

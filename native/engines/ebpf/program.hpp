@@ -73,6 +73,7 @@ class Program {
 
     void load();
     Fd load_with(const bpf_program* program, std::span<const bpf_insn> filter) const;
+    std::uint32_t decide_type() const; // of the user's function
     bool try_load(Tags tags);
     void configure(packets_bpf& skeleton, Tags tags) const;
     bool may_be_native() const noexcept { return settings_.xdp_mode != XdpMode::generic; }

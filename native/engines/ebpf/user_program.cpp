@@ -98,10 +98,11 @@ void check_function(const std::string& object, const std::string& path) {
 Error cannot_link(std::string said, const std::string& object, const std::string& path) {
     for (std::size_t at = said.find(object); at != std::string::npos; at = said.find(object, at + path.size()))
         said.replace(at, object.size(), path);
+    const auto says = [&](const char* word) { return said.find(word) != std::string::npos; };
     return Error(Code::bad_option, "linking " + path + ", libbpf says:" + said, 0,
-                 said.find("conflicting") != std::string::npos
-                     ? "A name is Wirepath's already: choose another one, or make it static"
-                     : "");
+                 says("'license'")     ? "Leave the license out, or make it Wirepath's: \"Dual BSD/GPL\""
+                 : says("conflicting") ? "A name is Wirepath's already: choose another one, or make it static"
+                                       : "");
 }
 
 } // namespace
