@@ -121,14 +121,21 @@ NetdevFamily::NetdevFamily() noexcept : socket_(::socket(AF_NETLINK, SOCK_RAW | 
         family_ = family_named(name, socket_.get());
 }
 
-std::optional<std::uint64_t> NetdevFamily::xdp_rx_metadata(int ifindex) const noexcept {
-    std::optional<std::uint64_t> features;
+std::optional<std::uint64_t> NetdevFamily::of_device(int ifindex, std::uint16_t attribute) const noexcept {
+    std::optional<std::uint64_t> value;
     Request request(family_, uapi::netdev_cmd_dev_get, 0);
     request.add(uapi::netdev_a_dev_ifindex, static_cast<std::uint32_t>(ifindex));
     if (family_ != 0 && request.send(socket_.get()))
-        answers(socket_.get(), false,
-                [&](Bytes said) { features = number_in(said, uapi::netdev_a_dev_xdp_rx_metadata_features); });
-    return features;
+        answers(socket_.get(), false, [&](Bytes said) { value = number_in(said, attribute); });
+    return value;
+}
+
+std::optional<std::uint64_t> NetdevFamily::xdp_features(int ifindex) const noexcept {
+    return of_device(ifindex, uapi::netdev_a_dev_xdp_features);
+}
+
+std::optional<std::uint64_t> NetdevFamily::xdp_rx_metadata(int ifindex) const noexcept {
+    return of_device(ifindex, uapi::netdev_a_dev_xdp_rx_metadata_features);
 }
 
 std::vector<NapiInstance> NetdevFamily::napis(int ifindex) const {

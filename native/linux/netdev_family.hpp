@@ -24,6 +24,8 @@ class NetdevFamily {
   public:
     NetdevFamily() noexcept;
 
+    // What the interface can do with XDP as it is set up now, a set of uapi::netdev_xdp_act bits.
+    std::optional<std::uint64_t> xdp_features(int ifindex) const noexcept;
     // The metadata that the interface's driver gives to XDP programs, a set of uapi::netdev_xdp_rx_metadata bits.
     std::optional<std::uint64_t> xdp_rx_metadata(int ifindex) const noexcept;
     // Those that the driver has registered and that run: none while it is down, none before 6.8.
@@ -32,6 +34,8 @@ class NetdevFamily {
     int set_napi(std::uint32_t id, std::uint16_t attribute, std::uint64_t value) const noexcept;
 
   private:
+    std::optional<std::uint64_t> of_device(int ifindex, std::uint16_t attribute) const noexcept;
+
     Fd socket_;
     std::uint16_t family_ = 0;
 };

@@ -22,7 +22,9 @@ inline constexpr std::uint32_t bpf_f_before = 1U << 3;
 // <linux/netdev.h>, Linux 6.3, the metadata features 6.8.
 inline constexpr std::uint8_t netdev_cmd_dev_get = 1;
 inline constexpr std::uint16_t netdev_a_dev_ifindex = 1;
+inline constexpr std::uint16_t netdev_a_dev_xdp_features = 3;
 inline constexpr std::uint16_t netdev_a_dev_xdp_rx_metadata_features = 5;
+inline constexpr std::uint64_t netdev_xdp_act_ndo_xmit = 1 << 2;
 inline constexpr std::uint64_t netdev_xdp_rx_metadata_vlan_tag = 1 << 2;
 
 // <linux/netdev.h>: NAPI instances 6.8, their settings 6.13, `threaded` among them 6.17.

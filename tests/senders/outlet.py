@@ -20,6 +20,8 @@ class Outlet:
     def __init__(self, variant: Variant, wire: Wire) -> None:
         self.variant = variant
         self.wire = wire
+        if variant.to_napi:
+            wire.far.offload(gro=True)
 
     def open(self, **options: Any) -> wp.Sender:
         options = self.variant.options | options

@@ -20,6 +20,8 @@ class Variant:
     through_qdisc: bool = True  # and so can be made to wait by one
     mtu: int | None = None  # that the wire is to have; None: the usual one
     knows_what_is_under_way: bool = True
+    to_napi: bool = False  # a veth's other end must receive through NAPI
+    longest: int = 65535  # bytes of a frame, whatever the MTU
 
 
 _KNOWN = {
@@ -27,6 +29,9 @@ _KNOWN = {
     "tpacket_v3": [
         Variant("tpacket_v3", "tpacket_v3"),
         Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),
+    ],
+    "ebpf": [
+        Variant("ebpf", "ebpf", through_qdisc=False, knows_what_is_under_way=False, to_napi=True, longest=3400)
     ],
     "pf_ring": [Variant("pf_ring double", "pf_ring", knows_what_is_under_way=False)],
     "socket": [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/engine.hpp"
+#include "engines/ebpf/sender.hpp"
 #include "engines/ebpf/source.hpp"
 
 namespace wirepath {
@@ -26,7 +27,7 @@ std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) {
 
 extern const Engine ebpf_engine;
 const Engine ebpf_engine = {
-    "ebpf", Takes::interface, false, option_specs(), probe, open,
+    "ebpf", Takes::interface, false, option_specs(), probe, open, send_options(), open_sender,
 };
 
 } // namespace wirepath
