@@ -144,9 +144,10 @@ def _programs() -> str:
 def test_killed(polling: Wire) -> None:
     """kill -9 leaves no program behind."""
     flow = "udp 10.0.0.1:1 > 10.0.0.2:2"
-    words = ["--flow", flow, "--duration", "60", "--engine", "ebpf", "-i", polling.near.name, "--netns", polling.near.namespace.path]
+    words = ["--flow", flow, "--duration", "60", "--target-mac", "02:00:00:00:00:01", "--engine", "ebpf"]
+    place = ["-i", polling.near.name, "--netns", polling.near.namespace.path]
     before = polling.far.counters().rx_packets
-    command = [sys.executable, "-m", "wirepath", "send", *words, "--target-mac", "02:00:00:00:00:01"]
+    command = [sys.executable, "-m", "wirepath", "send", *words, *place]
     until = time.monotonic() + 20
     with subprocess.Popen(command) as process:
         while polling.far.counters().rx_packets - before < 1000 and time.monotonic() < until:

@@ -32,8 +32,7 @@ Fd attached(const bpf_program* program) {
 Live::Live(int ifindex, std::uint32_t frames, std::uint32_t most_bytes)
     : frames_(frames), slot_bytes_(most_bytes + sizeof(live_frame) <= small_slot ? small_slot : large_slot) {
     load(most_bytes);
-    memory_ =
-        Mapping::of_fd(bpf_map__fd(skeleton_->maps.frames), std::size_t{frames_} * slot_bytes_);
+    memory_ = Mapping::of_fd(bpf_map__fd(skeleton_->maps.frames), std::size_t{frames_} * slot_bytes_);
     memory_.keep_from_children();
     const std::uint32_t only = 0;
     if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.target), &only, &ifindex, BPF_ANY) != 0)

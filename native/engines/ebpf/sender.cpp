@@ -55,7 +55,8 @@ Error takes_no_redirected(const NetDevice& device) {
 NetDevice device_for_frames(int socket, const std::string& name) {
     NetDevice device = sending_device(socket, name);
     if (linktype_of_hardware(device.hardware_type) != linktype_ethernet)
-        throw Error(Code::unsupported, "sending on " + name + ": it has no Ethernet frames", 0, "Use the engine socket");
+        throw Error(Code::unsupported, "sending on " + name + ": it has no Ethernet frames", 0,
+                    "Use the engine socket");
     const auto features = NetdevFamily().xdp_features(device.ifindex);
     if (features && (*features & uapi::netdev_xdp_act_ndo_xmit) == 0)
         throw takes_no_redirected(device);
@@ -105,7 +106,8 @@ class LiveSender final : public Sender {
 
 LiveSender::LiveSender(const SendRequest& request, const Options& given)
     : control_(control_socket()), device_(device_for_frames(control_.get(), request.target)),
-      limit_(linktype_ethernet, device_.mtu), most_bytes_(std::min<std::uint32_t>(limit_.most_bytes(), live_most_bytes)),
+      limit_(linktype_ethernet, device_.mtu),
+      most_bytes_(std::min<std::uint32_t>(limit_.most_bytes(), live_most_bytes)),
       live_(device_.ifindex, batch_size_of(given), most_bytes_) {
     describe();
 }
