@@ -22,6 +22,8 @@ Probe probe() {
 
 std::vector<std::unique_ptr<Source>> open(const OpenRequest& request) { return in_plugin().open(request); }
 
+std::unique_ptr<Sender> open_sender(const SendRequest& request) { return in_plugin().open_sender(request); }
+
 std::string takes_from(const OpenRequest& request) { return dpdk::Settings(request).taken_from(); }
 
 } // namespace
@@ -34,6 +36,8 @@ const Engine dpdk_engine = {
     .options = dpdk::option_specs(),
     .probe = probe,
     .open = open,
+    .send_options = dpdk::send_option_specs(),
+    .open_sender = open_sender,
     .takes_from = takes_from,
 };
 

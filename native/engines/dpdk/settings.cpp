@@ -12,9 +12,41 @@ namespace {
 
 using Type = OptionSpec::Kind;
 
+constexpr OptionSpec driver_spec = {
+    "driver",
+    Type::text,
+    "",
+    "af_packet",
+    "DPDK's driver for an interface by its name: over a packet socket, or over AF_XDP",
+    "af_packet|af_xdp"};
+constexpr OptionSpec mtu_spec = {
+    "mtu", Type::integer, "bytes", "auto",
+    "the longest packet without its Ethernet header (auto: the interface's; of PCI devices 1500)"};
+constexpr OptionSpec huge_pages_spec = {
+    "huge_pages",
+    Type::text,
+    "",
+    "auto",
+    "DPDK's own memory, from its first use in a process on (auto: huge pages where 32 MiB of them are free)",
+    "auto|on|off"};
+constexpr OptionSpec eal_args_spec = {
+    "eal_args", Type::text, "", "", "more arguments for rte_eal_init, at DPDK's first use in a process"};
+
+constexpr std::array send_specs = {
+    driver_spec,
+    OptionSpec{"ring_size", Type::integer, "frames", "auto",
+               "descriptors of the send queue; with af_packet frames of its ring (auto: 512)"},
+    OptionSpec{"burst", Type::integer, "frames", "32", "frames that one call of the driver is given"},
+    OptionSpec{"qdisc_bypass", Type::boolean, "", "off",
+               "with af_packet: straight to the interface's driver, past the queueing discipline: faster, but no "
+               "shaping and no tc on the way out, and other programs' taps do not see what is sent"},
+    mtu_spec,
+    huge_pages_spec,
+    eal_args_spec,
+};
+
 constexpr std::array specs = {
-    OptionSpec{"driver", Type::text, "", "af_packet",
-               "DPDK's driver for an interface by its name: over a packet socket, or over AF_XDP", "af_packet|af_xdp"},
+    driver_spec,
     OptionSpec{"queues", Type::integer, "", "auto",
                "receive queues, a receiver each (auto: one; with af_xdp all that the interface has)"},
     OptionSpec{"ring_size", Type::integer, "packets", "auto",
@@ -23,18 +55,15 @@ constexpr std::array specs = {
                "packet buffers of a queue (auto: enough for its ring twice)"},
     OptionSpec{"burst", Type::integer, "packets", "64", "packets that one call of the driver may return"},
     OptionSpec{"batch", Type::integer, "packets", "1024", "packets of a batch at the most"},
-    OptionSpec{"mtu", Type::integer, "bytes", "auto",
-               "the longest packet without its Ethernet header (auto: the interface's; of PCI devices 1500)"},
+    mtu_spec,
     OptionSpec{"wait", Type::text, "", "auto",
                "how to wait for packets: poll the device with short sleeps, or wait for its interrupt (auto: for an "
                "interrupt over af_packet, else poll)",
                "auto|poll|interrupt"},
     OptionSpec{"idle_us", Type::integer, "us", "50", "how long to sleep between polls that find nothing; 0: spin"},
     OptionSpec{"vlan_strip", Type::boolean, "", "off", "let a NIC take VLAN tags out of the bytes into vlan_tci"},
-    OptionSpec{"huge_pages", Type::text, "", "auto",
-               "DPDK's own memory, from its first use in a process on (auto: huge pages where 32 MiB of them are free)",
-               "auto|on|off"},
-    OptionSpec{"eal_args", Type::text, "", "", "more arguments for rte_eal_init, at DPDK's first use in a process"},
+    huge_pages_spec,
+    eal_args_spec,
 };
 
 [[noreturn]] void refuse(std::string_view option, const std::string& value, const std::string& hint) {
@@ -85,29 +114,44 @@ HugePages huge_pages_of(const std::string& text) {
 } // namespace
 
 std::span<const OptionSpec> option_specs() noexcept { return specs; }
+std::span<const OptionSpec> send_option_specs() noexcept { return send_specs; }
 
-Settings::Settings(const OpenRequest& request) {
-    const Options options("dpdk", specs, request.options);
-    kind = kind_of(request.target);
-    target = kind == Kind::pci ? pci_address(request.target) : request.target;
+// What capturing and sending have in common.
+Settings::Settings(const std::string& asked, const Options& options) {
+    kind = kind_of(asked);
+    target = kind == Kind::pci ? pci_address(asked) : asked;
     driver = kind == Kind::interface ? "net_" + options.text("driver")
              : kind == Kind::vdev    ? driver_of_vdev(target)
                                      : std::string();
     if (kind != Kind::interface && options.has("driver"))
         refuse("driver", "chosen for " + target, "It is for interfaces by their names: the device has its own");
-    queues = bounded<std::uint16_t>(options, "queues", 1, 128);
     ring_size = bounded<std::uint16_t>(options, "ring_size", 32, 32768);
-    mbufs = bounded<std::uint32_t>(options, "mbufs", 128, 1 << 22);
     burst = bounded<std::uint16_t>(options, "burst", 1, 1024);
-    batch = bounded<std::uint32_t>(options, "batch", 1, 1 << 20);
     mtu = bounded<std::uint16_t>(options, "mtu", 68, 16000);
+    huge_pages = huge_pages_of(options.text("huge_pages"));
+    eal_args = options.text("eal_args");
+}
+
+Settings::Settings(const OpenRequest& request)
+    : Settings(request.target, Options("dpdk", specs, request.options)) {
+    const Options options("dpdk", specs, request.options);
+    queues = bounded<std::uint16_t>(options, "queues", 1, 128);
+    mbufs = bounded<std::uint32_t>(options, "mbufs", 128, 1 << 22);
+    batch = bounded<std::uint32_t>(options, "batch", 1, 1 << 20);
     wait = wait_of(options.text("wait"));
     idle = std::chrono::microseconds(bounded<std::uint32_t>(options, "idle_us", 0, 1'000'000));
     vlan_strip = options.flag("vlan_strip");
-    huge_pages = huge_pages_of(options.text("huge_pages"));
-    eal_args = options.text("eal_args");
     snaplen = request.snaplen;
     promisc = request.promisc;
+}
+
+Settings::Settings(const SendRequest& request)
+    : Settings(request.target, Options("dpdk", send_specs, request.options)) {
+    const Options options("dpdk", send_specs, request.options);
+    sends = true;
+    qdisc_bypass = options.flag("qdisc_bypass");
+    if (qdisc_bypass && (kind != Kind::interface || driver != "net_af_packet"))
+        refuse("qdisc_bypass", "set for " + target, "It is for an interface by its name, with driver=af_packet");
 }
 
 std::string Settings::argument(const std::string& name) const {
@@ -129,6 +173,10 @@ bool Settings::takes_packets() const { return kind == Kind::pci || !taken_from()
 
 std::string Settings::taken_from() const {
     return driver == "net_af_xdp" ? interface() : driver == "net_tap" ? argument("remote") : std::string();
+}
+
+std::string Settings::doing(const std::string& device) const {
+    return (sends ? "sending on " : "capturing from ") + device;
 }
 
 } // namespace wirepath::dpdk

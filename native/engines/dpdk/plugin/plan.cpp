@@ -26,6 +26,7 @@ constexpr std::uint32_t umem_room = 4096 - 320;   // a page without the headers 
 constexpr std::uint32_t umem_headroom = 256;      // XDP_PACKET_HEADROOM
 constexpr std::uint16_t umem_fill = 2048;         // frames: net_af_xdp fills no more
 constexpr std::uint32_t usual_room = 2048;
+constexpr std::uint32_t sent_frames = 512; // of a ring to send
 constexpr std::uint32_t spare_bytes = 32 << 20; // of buffers that batches may hold
 
 std::string new_device(const std::string& driver) {
@@ -51,13 +52,14 @@ std::string over_packet_socket(const NetDevice& device, const Settings& settings
     if (frame > 32768)
         throw Error(Code::unsupported, "opening " + device.name + " with net_af_packet", 0,
                     "It has an MTU of " + std::to_string(device.mtu) + ": this driver takes packets up to 16 KiB");
-    const std::uint32_t frames =
-        settings.ring_size != 0 ? settings.ring_size : std::clamp(packet_ring / frame, 512U, 8192U);
+    const std::uint32_t usual = settings.sends ? sent_frames : std::clamp(packet_ring / frame, 512U, 8192U);
+    const std::uint32_t frames = settings.ring_size != 0 ? settings.ring_size : usual;
     const std::uint32_t in_a_block = packet_block / frame;
     return new_device("net_af_packet") + ",iface=" + device.name +
            ",qpairs=" + std::to_string(std::max<std::uint16_t>(1, settings.queues)) +
            ",blocksz=" + std::to_string(packet_block) + ",framesz=" + std::to_string(frame) +
-           ",framecnt=" + std::to_string((frames + in_a_block - 1) / in_a_block * in_a_block);
+           ",framecnt=" + std::to_string((frames + in_a_block - 1) / in_a_block * in_a_block) +
+           (settings.sends ? ",qdisc_bypass=" + std::to_string(settings.qdisc_bypass ? 1 : 0) : "");
 }
 
 std::string over_af_xdp(const NetDevice& device, const Settings& settings) {
@@ -82,11 +84,13 @@ std::uint32_t room_for(const Settings& settings, const rte_eth_dev_info& info, s
     if (settings.driver == "net_af_xdp")
         return mtu + around_mtu + umem_headroom <= usual_room ? usual_room : umem_room;
     const std::uint32_t whole = (mtu + around_mtu + 4 + 63) / 64 * 64;
-    return (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 ? usual_room : std::max(usual_room, whole);
+    const bool in_pieces = !settings.sends && (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+    return in_pieces ? usual_room : std::max(usual_room, whole);
 }
 
 std::uint16_t ring_for(const Settings& settings, const rte_eth_dev_info& info) {
-    std::uint16_t size = settings.ring_size;
+    const bool shared = settings.driver == "net_af_xdp"; // it has one size for both directions
+    std::uint16_t size = settings.sends && !shared ? std::uint16_t{0} : settings.ring_size;
     if (size == 0)
         size = settings.driver == "net_af_xdp" ? umem_fill
                : settings.driver == "net_tap"  ? 64 // as many parts as each of its packets may have
@@ -106,10 +110,10 @@ std::uint32_t kept_by_driver(const Settings& settings, std::uint16_t ring_size) 
 
 std::string device_over(const NetDevice& device, const Settings& settings) {
     if (linktype_of_hardware(device.hardware_type) != linktype_ethernet)
-        throw Error(Code::unsupported, "capturing from " + device.name + " with DPDK", 0,
+        throw Error(Code::unsupported, settings.doing(device.name) + " with DPDK", 0,
                     "It is not an Ethernet interface: use the engine tpacket_v3");
     if (!device.up())
-        throw Error(Code::gone, "capturing from " + device.name, ENETDOWN,
+        throw Error(Code::gone, settings.doing(device.name), ENETDOWN,
                     "Bring it up first: ip link set " + device.name + " up");
     if (settings.mtu != 0)
         throw Error(Code::bad_option, "the option mtu cannot be set for " + device.name, 0,
@@ -134,6 +138,8 @@ Plan plan_for(const Settings& settings, const rte_eth_dev_info& info, std::uint3
                     "This device has " + std::to_string(info.max_rx_queues));
     plan.room = static_cast<std::uint16_t>(room_for(settings, info, plan.mtu));
     plan.ring_size = ring_for(settings, info);
+    if (settings.sends && settings.ring_size != 0)
+        plan.send_ring_size = settings.ring_size;
     plan.kept = kept_by_driver(settings, plan.ring_size);
     plan.mbufs =
         settings.mbufs != 0 ? settings.mbufs : 2 * plan.kept + std::clamp(spare_bytes / plan.room, 1024U, 16384U);

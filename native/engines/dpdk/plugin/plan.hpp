@@ -12,7 +12,7 @@ namespace wirepath::dpdk {
 
 // How a device's queues are made, from what was asked and what it can do.
 struct Plan {
-    std::uint16_t queues = 1, ring_size = 0, mtu = 0;
+    std::uint16_t queues = 1, ring_size = 0, send_ring_size = 512, mtu = 0;
     std::uint16_t room = 0;            // bytes of a packet that one buffer takes
     std::uint32_t mbufs = 0, kept = 0; // buffers of a queue; those that the driver has at any time
     std::uint64_t offloads = 0, rss = 0;

@@ -4,6 +4,7 @@
 #include <rte_version.h>
 
 #include "core/engine.hpp"
+#include "engines/dpdk/plugin/sender.hpp"
 #include "engines/dpdk/plugin/source.hpp"
 #include "linux/packet_socket.hpp"
 
@@ -83,4 +84,5 @@ const wirepath::Engine wirepath_plugin = {
     .options = wirepath::dpdk::option_specs(),
     .probe = wirepath::probe,
     .open = wirepath::open,
+    .open_sender = wirepath::dpdk::open_sender,
 };

@@ -46,7 +46,7 @@ Claim::Claim(const NetDevice& device) {
     const std::lock_guard lock(claiming);
     if (!claimed.insert(what_).second)
         throw Error(Code::busy, "opening " + device.name + " with DPDK", EBUSY,
-                    "This process captures from it with DPDK already, and its drivers take an interface once");
+                    "This process uses it with DPDK already, and its drivers take an interface once");
 }
 
 Claim::~Claim() {
@@ -125,8 +125,7 @@ void Port::configure() {
         throw dpdk_error(Code::unsupported,
                          "configuring " + settings_.target + " with " + std::to_string(plan_.queues) + " queues",
                          rte_errno);
-    std::uint16_t sent = 0;
-    rte_eth_dev_adjust_nb_rx_tx_desc(id_, &plan_.ring_size, &sent);
+    rte_eth_dev_adjust_nb_rx_tx_desc(id_, &plan_.ring_size, &plan_.send_ring_size);
 }
 
 bool Port::try_configure(bool interrupts) {
@@ -170,7 +169,9 @@ void Port::set_up_queues() {
                              error, in_the_way());
     }
     for (std::uint16_t queue = 0; queue < std::min(plan_.queues, info_.max_tx_queues); ++queue)
-        if (const int error = rte_eth_tx_queue_setup(id_, queue, 512, static_cast<unsigned>(node), nullptr); error != 0)
+        if (const int error =
+                rte_eth_tx_queue_setup(id_, queue, plan_.send_ring_size, static_cast<unsigned>(node), nullptr);
+            error != 0)
             throw dpdk_error(Code::system, "making send queue " + std::to_string(queue) + " of " + settings_.target,
                              error);
     if (kernel_ && driver() == "net_af_xdp") {
