@@ -16,16 +16,20 @@ typedef __u32 __be32;
 typedef __u32 __wsum;
 
 enum bpf_map_type {
+    BPF_MAP_TYPE_HASH = 1,
     BPF_MAP_TYPE_ARRAY = 2,
     BPF_MAP_TYPE_PERCPU_HASH = 5,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_DEVMAP = 14,
     BPF_MAP_TYPE_XSKMAP = 17,
+    BPF_MAP_TYPE_SK_STORAGE = 24,
     BPF_MAP_TYPE_RINGBUF = 27,
 };
 
 enum {
+    BPF_F_NO_PREALLOC = 1 << 0,
+    BPF_F_CLONE = 1 << 9,
     BPF_F_MMAPABLE = 1 << 10, /* a map's flags */
     BPF_RB_FORCE_WAKEUP = 1 << 1,
 };
@@ -33,6 +37,12 @@ enum {
 enum {
     BPF_ANY = 0,
     BPF_NOEXIST = 1,
+};
+
+enum {
+    BPF_SK_STORAGE_GET_F_CREATE = 1,
+    BPF_HDR_START_NET = 1,
+    BPF_F_CURRENT_NETNS = -1,
 };
 
 enum tpacket_versions {
@@ -98,6 +108,23 @@ struct xdp_md {
     __u32 ingress_ifindex;
     __u32 rx_queue_index;
     __u32 egress_ifindex;
+};
+
+struct bpf_sock {
+    __u32 bound_dev_if;
+};
+
+struct bpf_sock_tuple {
+    union {
+        struct {
+            __be32 saddr, daddr;
+            __be16 sport, dport;
+        } ipv4;
+        struct {
+            __be32 saddr[4], daddr[4];
+            __be16 sport, dport;
+        } ipv6;
+    };
 };
 
 /* A kprobe's context: by the names that libbpf's macros use without the kernel's own headers. */
@@ -276,9 +303,28 @@ struct msghdr {
     struct iov_iter msg_iter;
 };
 
+struct kernfs_node {
+    __u64 id;
+};
+
+struct cgroup {
+    struct kernfs_node* kn;
+};
+
+struct css_set {
+    struct cgroup* dfl_cgrp;
+};
+
+struct nsproxy {
+    struct net* net_ns;
+};
+
 struct task_struct {
     int pid;
     int tgid;
+    struct task_struct* group_leader;
+    struct css_set* cgroups;
+    struct nsproxy* nsproxy;
     char comm[16];
 };
 

@@ -19,8 +19,9 @@ enum class Extra : std::uint8_t {
     mark, // what the user's program said of the packet
     pid,  // the process that sent it, or that it is for; 0: unknown
     hook, // where in the kernel it was captured: 1 XDP, 2 tc
+    netns, // the network namespace of that process's socket: its inode number; 0: unknown
 };
-constexpr std::size_t extra_count = 3;
+constexpr std::size_t extra_count = 4;
 constexpr std::uint8_t extra_bit(Extra which) noexcept {
     return static_cast<std::uint8_t>(1U << static_cast<unsigned>(which));
 }

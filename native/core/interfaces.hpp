@@ -4,8 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
+
+#include "core/processes.hpp"
 
 namespace wirepath {
 
@@ -35,7 +38,12 @@ class InterfaceTable {
     const Interface& operator[](std::size_t index) const;
     std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 
+    // Whose packets they are, where a source tells it (Extra::pid); nullptr: none does. Set before the capture starts.
+    void set_processes(std::shared_ptr<Processes> processes) { processes_ = std::move(processes); }
+    const std::shared_ptr<Processes>& processes() const noexcept { return processes_; }
+
   private:
+    std::shared_ptr<Processes> processes_;
     mutable std::mutex mutex_;
     std::deque<Interface> items_; // a deque: references stay valid
     std::atomic<std::size_t> size_{0};

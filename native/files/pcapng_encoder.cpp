@@ -179,12 +179,16 @@ std::uint32_t PcapngEncoder::write(const Batch& batch, Rows rows, const Limits& 
     auto item = std::lower_bound(items.begin(), items.end(), rows.begin,
                                  [](const Annotation& a, std::uint32_t row) { return a.row < row; });
     std::uint32_t row = rows.begin;
+    const bool processes = batch.has(Extra::pid) && interfaces().processes() != nullptr;
+    process_comments_.clear();
     for (;; ++row) {
         if (row < rows.end && limits.reached(to.taken()))
             return row;
         for (; item != items.end() && item->row == row && (row < rows.end || row == batch.size()); ++item)
             if (!write_annotation(batch, *item, to))
                 return row;
+        if (processes && row != rows.end)
+            gather_process(batch, row);
         if (row == rows.end || !write_packet(batch[row], to))
             return row;
     }
@@ -243,6 +247,18 @@ bool PcapngEncoder::write_kept_statistics(std::span<const std::byte> body, Outpu
     changed += reordered_options(interface_statistics, body.subspan(12), false, swap_);
     append_option(changed, opt_end, std::string(), swap_);
     return write_block(interface_statistics, bytes_of(changed), swap_, to);
+}
+
+// Whose packet it is, as a comment.
+void PcapngEncoder::gather_process(const Batch& batch, std::uint32_t row) {
+    const std::uint32_t pid = batch.extra(Extra::pid, row);
+    const std::uint32_t netns = batch.has(Extra::netns) ? batch.extra(Extra::netns, row) : 0;
+    if (pid == 0)
+        return;
+    const auto [at, is_new] = process_comments_.try_emplace({pid, netns});
+    if (is_new)
+        at->second = interfaces().processes()->find(pid, netns).value_or(Process{pid, netns, "?", 0, {}}).text();
+    append_option(options_.bytes, opt_comment, at->second, swap_);
 }
 
 void PcapngEncoder::gather_option(const Annotation& item, std::span<const std::byte> value) {

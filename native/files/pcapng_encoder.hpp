@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
+#include <utility>
+
 #include "files/encoder.hpp"
 
 namespace wirepath::files {
@@ -43,6 +46,7 @@ class PcapngEncoder final : public Encoder {
     bool write_block(std::uint32_t type, std::span<const std::byte> body, bool swapped, Output& to);
     bool write_kept_statistics(std::span<const std::byte> body, Output& to);
     bool write_statistics(std::uint16_t interface, const Stats& stats, Output& to);
+    void gather_process(const Batch& batch, std::uint32_t row);
     void gather_option(const Annotation& item, std::span<const std::byte> value);
     bool write_packet(const Packet& packet, Output& to);
     bool write_simple(const Body& body, Output& to);
@@ -56,6 +60,8 @@ class PcapngEncoder final : public Encoder {
     std::vector<Described> described_;
     std::vector<std::uint16_t> order_; // of the section's interfaces
     PacketOptions options_;            // of the packet that comes next
+    // Of the batch under way, by process and network namespace: a process id may mean another one later.
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> process_comments_;
 };
 
 } // namespace wirepath::files

@@ -191,6 +191,7 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("mark", &extra_of<Extra::mark>)
         .def_prop_ro("pid", &extra_of<Extra::pid>)
         .def_prop_ro("hook", &extra_of<Extra::hook>)
+        .def_prop_ro("netns", &extra_of<Extra::netns>)
         .def_prop_ro("comments", [](const PyPacket& p) {
             nb::list result;
             for (const std::string& comment : p.comments)
@@ -214,6 +215,7 @@ void bind_batch(nb::module_& m) {
         .def_prop_ro("mark", &extra_column<Extra::mark>, owned)
         .def_prop_ro("pid", &extra_column<Extra::pid>, owned)
         .def_prop_ro("hook", &extra_column<Extra::hook>, owned)
+        .def_prop_ro("netns", &extra_column<Extra::netns>, owned)
         .def_prop_ro(
             "payload",
             [](const PyBatch& self) {

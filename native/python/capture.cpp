@@ -97,6 +97,16 @@ nb::list observed(PyCapture& self) {
     return result;
 }
 
+std::optional<nb::list> processes(PyCapture& self) {
+    const std::shared_ptr<Processes> table = self.described().interfaces()->processes();
+    if (table == nullptr)
+        return std::nullopt;
+    nb::list result;
+    for (const Process& one : table->all())
+        result.append(nb::make_tuple(one.pid, text_of(one.command), text_of(one.cgroup), one.cgroup_id, one.netns));
+    return result;
+}
+
 const char* name_of(Status status) {
     constexpr std::array names = {"ok",       "timeout",     "interrupted", "no_buffer",
                                   "no_space", "end_of_file", "gone",        "error"};
@@ -230,6 +240,7 @@ void bind_capture(nb::module_& m) {
         .def("frames", &frames)
         .def("sources", &sources)
         .def("observed", &observed)
+        .def("processes", &processes)
         .def("interfaces", &interfaces);
 }
 

@@ -30,7 +30,7 @@ from wirepath.errors import (
 from wirepath.files import FileInterface, FileSummary, PcapngWriter, PcapWriter, summarize
 from wirepath.filter import Filter, compile_filter
 from wirepath.flow import Flow, parse_flow
-from wirepath.info import Frames, Interface, Observed, SourceInfo
+from wirepath.info import Frames, Interface, Observed, Process, SourceInfo
 from wirepath.pipeline import Run, run
 from wirepath.send import Sender, SendStats, Sent, open_sender, send
 from wirepath.stats import Stats
@@ -65,6 +65,7 @@ __all__ = [
     "PcapWriter",
     "PcapngWriter",
     "PrintSink",
+    "Process",
     "RefusedError",
     "Run",
     "SendStats",

@@ -163,11 +163,15 @@ class Packet:
 
     @property
     def pid(self) -> int | None:
-        """The process that sent it, or that it is for; 0: unknown; None: the engine does not tell."""
+        """The process whose socket sent it, or that it is for; 0: unknown; None: the engine does not tell."""
 
     @property
     def hook(self) -> int | None:
         """Where it was captured, of `wirepath.Hook`; None: the engine does not tell."""
+
+    @property
+    def netns(self) -> int | None:
+        """The network namespace of that process's socket (inode number); 0: unknown; None: the engine does not tell."""
 
     @property
     def comments(self) -> list[str]:
@@ -217,11 +221,15 @@ class Batch:
 
     @property
     def pid(self) -> NDArray[np.uint32] | None:
-        """The process that sent each packet, or that it is for; 0: unknown; None: no such column."""
+        """The process whose socket sent each packet, or that it is for; 0: unknown; None: no such column."""
 
     @property
     def hook(self) -> NDArray[np.uint32] | None:
         """Where each packet was captured, of `wirepath.Hook` (engine `ebpf`); None: no such column."""
+
+    @property
+    def netns(self) -> NDArray[np.uint32] | None:
+        """The network namespace of that process's socket, by inode number; 0: unknown; None: no such column."""
 
     @property
     def offset(self) -> NDArray[np.uint64]:
@@ -276,6 +284,7 @@ class Capture:
     def frames(self) -> list[tuple[int, int, int] | None]: ...
     def sources(self) -> list[dict[str, Any]]: ...
     def observed(self) -> list[tuple[int, str, float | None, float | None, str]]: ...
+    def processes(self) -> list[tuple[int, str, str, int, int]] | None: ...
     def interfaces(self) -> list[dict[str, Any]]: ...
 
 class Sink:

@@ -13,7 +13,7 @@ from wirepath import _core
 from wirepath._core import Batch, Packet
 from wirepath.engines import engines
 from wirepath.errors import NotFoundError, OptionError, UnsupportedError, error
-from wirepath.info import Frames, Interface, Observed, SourceInfo
+from wirepath.info import Frames, Interface, Observed, Process, SourceInfo
 from wirepath.stats import Stats
 
 if TYPE_CHECKING:
@@ -260,6 +260,15 @@ class Capture:
     def observed(self) -> list[Observed]:
         """What was measured of the capture's own effect until now, or until it was closed; most engines say nothing."""
         return [Observed(*row) for row in self._core.observed()]
+
+    @property
+    def processes(self) -> dict[int, Process] | None:
+        """Those that are known to have made sockets, by process id, as in ``batch.pid``; None: none was asked for.
+
+        Engine `ebpf` with ``process=True``. Not only those whose packets were captured; also after close().
+        """
+        rows = self._core.processes()
+        return None if rows is None else Process.from_core(rows)
 
     @property
     def interfaces(self) -> list[Interface]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a capture is made of: where its packets come from, and what the kernel granted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Frames", "Granted", "Interface", "Observed", "SourceInfo"]
+__all__ = ["Frames", "Granted", "Interface", "Observed", "Process", "SourceInfo"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,30 @@ class Observed:
     during: float | None
     detail: str
     """Over what time it was counted, or why it is not known."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that made sockets, as a capture knows it (engine `ebpf`, option `process`)."""
+
+    pid: int
+    """As the initial process namespace numbers it."""
+    command: str
+    """As in /proc/PID/comm, when it last made a socket."""
+    cgroup: str | None
+    """Its path in the hierarchy of cgroup v2; None: it is gone, or not for us to see."""
+    cgroup_id: int
+    netns: tuple[int, ...]
+    """The network namespaces of its sockets, by inode number, as in /proc/PID/ns/net."""
+
+    @classmethod
+    def from_core(cls, rows: Sequence[tuple[int, str, str, int, int]]) -> "dict[int, Process]":
+        """By process id; the core has a row for each process and namespace."""
+        found: dict[int, Process] = {}
+        for pid, command, cgroup, cgroup_id, netns in rows:
+            before = found[pid].netns if pid in found else ()
+            found[pid] = cls(pid, command, cgroup or None, cgroup_id, tuple(sorted({*before, netns})))
+        return found
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,19 @@ struct record {
     unsigned short vlan_tpid; /* 0: no tag beside the bytes */
     unsigned char hook;
     unsigned char bits;
+    unsigned int pid;   /* 0: not known */
+    unsigned int netns; /* of the socket; 0: not known */
+};
+
+/* Who made a socket, and in which network namespace (the inode number). */
+struct socket_maker {
+    unsigned int pid;
+    unsigned int netns;
+};
+
+struct maker_process {
+    char command[16];
+    unsigned long long cgroup; /* its id */
 };
 
 /* Blocks that are free, in the order in which they will be taken: the engine puts them in, any CPU takes the next.

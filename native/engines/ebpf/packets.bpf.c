@@ -11,6 +11,7 @@
 #include "bpf/filter.bpf.h"
 #include "bpf/wirepath.bpf.h"
 #include "engines/ebpf/layout.h"
+#include "engines/ebpf/processes.bpf.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -66,6 +67,7 @@ struct packet {
     __u32 ifindex;
     __u32 mark;
     struct tag tag;
+    struct socket_maker maker;
     __u16 queue;
     __u8 hook;
     __u8 bits;
@@ -152,6 +154,8 @@ static __always_inline int write_record(struct cpu_state* cpu, const struct pack
     to->vlan_tpid = packet->tag.tpid;
     to->hook = packet->hook;
     to->bits = packet->bits;
+    to->pid = packet->maker.pid;
+    to->netns = packet->maker.netns;
     if (copy_packet(packet, to + 1, caplen, most) != 0)
         return 0;
     cpu->used = used + ((sizeof(struct record) + caplen + ebpf_alignment - 1) & ~(ebpf_alignment - 1));
@@ -307,6 +311,8 @@ static __always_inline int at_tc(struct __sk_buff* skb, __u8 outbound) {
     /* One more than the queue that it was received on. On its way out no queue is chosen yet. */
     if (!outbound && skb->queue_mapping != 0)
         packet.queue = skb->queue_mapping - 1;
+    if (tell_processes)
+        packet.maker = maker_of(skb, outbound);
     return capture(cpu, &packet) ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 

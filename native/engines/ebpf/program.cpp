@@ -67,6 +67,8 @@ Program::Program(const std::vector<Device>& devices, const Settings& settings)
         for (const Device& device : devices_)
             refuse_if_xdp_is_taken(device);
     load();
+    if (settings_.process)
+        processes_ = std::make_shared<ProcessTable>(bpf_map__fd(skeleton_->maps.processes));
 }
 
 Program::~Program() { detach(); }
@@ -114,6 +116,8 @@ void Program::configure(packets_bpf& skeleton, Tags tags) const {
         bpf_program__set_ifindex(programs.wirepath_xdp_tag, static_cast<std::uint32_t>(devices_.front().ifindex));
         bpf_program__set_flags(programs.wirepath_xdp_tag, BPF_F_XDP_HAS_FRAGS | uapi::bpf_f_xdp_dev_bound_only);
     }
+    bpf_program__set_autoload(programs.note_maker, settings_.process);
+    bpf_program__set_autoload(programs.note_holders, settings_.process);
     bpf_map__set_value_size(skeleton.maps.blocks, settings_.geometry.block_bytes);
     bpf_map__set_max_entries(skeleton.maps.blocks, settings_.geometry.blocks);
     skeleton.rodata->snaplen = settings_.snaplen;
@@ -122,6 +126,7 @@ void Program::configure(packets_bpf& skeleton, Tags tags) const {
     skeleton.rodata->drop_rejected = settings_.drop_rejected;
     skeleton.rodata->decides = !settings_.program.empty();
     skeleton.rodata->wirepath_hook = xdp ? record_hook_xdp : record_hook_tc;
+    skeleton.rodata->tell_processes = settings_.process;
 }
 
 Mapping Program::map_blocks() const {
@@ -173,7 +178,16 @@ void Program::set_filter(const Filter* filter) {
     filter_ = std::move(translated);
 }
 
+// Before the first packet.
+void Program::note_processes() {
+    makers_.emplace(*skeleton_, processes_->cgroups());
+    if (!makers_->note().empty())
+        notes_.push_back(makers_->note());
+}
+
 void Program::attach() {
+    if (processes_)
+        note_processes();
     if (settings_.hook == Hook::xdp)
         attach_to_best_xdp();
     for (const Device& device : devices_) {
@@ -257,6 +271,7 @@ void Program::detach() noexcept {
     }
     attached_.clear();
     tag_link_.reset();
+    makers_.reset();
     promiscuity_.reset();
 }
 
@@ -284,7 +299,8 @@ void Program::check_loadable() {
     const auto loaded = try_load_skeleton<packets_bpf>([](packets_bpf& skeleton) {
         for (bpf_program* program :
              {skeleton.progs.wirepath_xdp, skeleton.progs.wirepath_xdp_tag, skeleton.progs.wirepath_xdp_ntd,
-              skeleton.progs.note_tag, skeleton.progs.wirepath_out})
+              skeleton.progs.note_tag, skeleton.progs.wirepath_out, skeleton.progs.note_maker,
+              skeleton.progs.note_holders})
             bpf_program__set_autoload(program, false);
         bpf_map__set_max_entries(skeleton.maps.blocks, 1);
     });

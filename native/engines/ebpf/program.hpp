@@ -3,6 +3,7 @@
 
 #include <linux/bpf.h>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/source.hpp"
 #include "engines/ebpf/attachment.hpp"
 #include "engines/ebpf/layout.h"
+#include "engines/ebpf/processes.hpp"
 #include "engines/ebpf/settings.hpp"
 #include "linux/fd.hpp"
 #include "linux/fork_guard.hpp"
@@ -35,6 +37,9 @@ class Program {
     // Throws Error: busy if an interface has an XDP program.
     void attach();
     void detach() noexcept;
+
+    // nullptr: not asked for.
+    const std::shared_ptr<ProcessTable>& processes() const noexcept { return processes_; }
 
     Mapping map_blocks() const; // throws Error
     free_blocks& free() noexcept;
@@ -83,6 +88,7 @@ class Program {
     void attach_to_best_xdp();
     void tell_tags(bool native);
     void be_promiscuous();
+    void note_processes();
 
     std::vector<Device> devices_;
     Settings settings_;
@@ -93,6 +99,8 @@ class Program {
     std::uint32_t cpu_count_;
     std::vector<bpf_insn> filter_; // empty: everything
     std::vector<Attached> attached_;
+    std::shared_ptr<ProcessTable> processes_;
+    std::optional<SocketMakers> makers_;
     Fd tag_link_;    // of the tracepoint that sees VLAN tags, generic XDP only
     Fd promiscuity_; // a packet socket: the interfaces are promiscuous for as long as it is open
     std::vector<Granted> granted_;

@@ -40,6 +40,8 @@ constexpr std::array specs = {
                "a block of the ring: each CPU fills one; it must hold the largest packet"},
     OptionSpec{"block_nr", Kind::integer, "blocks", "auto",
                "blocks in the ring, two more than there are CPUs at least (auto: 64, or two for each CPU)"},
+    OptionSpec{"process", Kind::boolean, "", "off",
+               "with hook=tc: tell the process whose socket sent each packet, or that it is for"},
     OptionSpec{"gather_us", Kind::integer, "us", "4000",
                "how long to let packets gather while fewer than an eighth of the ring are there: the latency that a "
                "packet may have"},
@@ -131,6 +133,9 @@ Settings::Settings(const OpenRequest& request) {
     gather = std::chrono::microseconds(bounded(options, "gather_us", 0, 1'000'000));
     snaplen = request.snaplen;
     promisc = request.promisc;
+    process = options.flag("process");
+    if (process && hook == Hook::xdp)
+        refuse("process", "on", "XDP is before sockets: use hook=tc");
     geometry = geometry_of(options, snaplen);
 }
 

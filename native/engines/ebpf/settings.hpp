@@ -32,6 +32,7 @@ struct Settings {
     std::chrono::nanoseconds gather;
     std::uint32_t snaplen;
     bool promisc;
+    bool process; // whose packets they are
 
     explicit Settings(const OpenRequest& request); // throws Error bad_option
 };

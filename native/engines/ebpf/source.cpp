@@ -54,7 +54,11 @@ RingSource::RingSource(const OpenRequest& request, const Settings& settings)
     extras_ = extra_bit(Extra::hook);
     if (!settings.program.empty())
         extras_ |= extra_bit(Extra::mark);
+    if (settings.process)
+        extras_ |= extra_bit(Extra::pid) | extra_bit(Extra::netns);
     add_interfaces(*request.interfaces);
+    if (program_.processes())
+        request.interfaces->set_processes(program_.processes());
 }
 
 void RingSource::add_interfaces(InterfaceTable& table) {
@@ -260,6 +264,10 @@ void RingSource::Describe::add_extras(Batch& into, std::uint32_t row, const reco
     into.set_extra(Extra::hook, row, from.hook);
     if ((extras & extra_bit(Extra::mark)) != 0)
         into.set_extra(Extra::mark, row, from.mark);
+    if ((extras & extra_bit(Extra::pid)) != 0) {
+        into.set_extra(Extra::pid, row, from.pid);
+        into.set_extra(Extra::netns, row, from.netns);
+    }
 }
 
 Packet RingSource::describe_packet(const record& from) const noexcept {

@@ -181,7 +181,7 @@ def _engine(params: Mapping[str, Any], options: dict[str, str]) -> Engine | None
             return engine if options or params["engine"] else None
     if chosen and all(_letters(engine, params) is None for engine in chosen):
         names = ", ".join(engine.name for engine in chosen)
-        raise click.UsageError(f"no engine has all of what -B, -I, -j, -Q and -y ask for. Asked: {names}")
+        raise click.UsageError(f"no engine has all of what -B, -I, -j, -Q, -y and --process ask for. Asked: {names}")
     return next((engine for engine in chosen if _letters(engine, params) is not None), None)
 
 
@@ -190,12 +190,13 @@ LETTERS = (
     ("clock", ("timestamps", "timestamp_type")),
     ("monitor", ("rfmon",)),
     ("linktype", ("linktype",)),
+    ("process", ("process",)),
 )
 """A parameter, and how engines call the option that it is."""
 
 
 def _letters(engine: Engine, params: Mapping[str, Any]) -> dict[str, str] | None:
-    """Options of this engine for -B -I -j -Q -y and --immediate-mode; None: it has not all of them."""
+    """Options of this engine for -B -I -j -Q -y, --process and --immediate-mode; None: it has not all of them."""
     names = {option.name: option for option in engine.options}
     mapped = {}
     for letter, candidates in LETTERS:

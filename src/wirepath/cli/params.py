@@ -290,6 +290,7 @@ def capture_words(function: F) -> F:
             click.option(
                 "--take", is_flag=True, help="Let an engine take packets from the interface of the default route."
             ),
+            click.option("--process", is_flag=True, help="Whose packets they are (a comment in pcapng files)."),
             click.option("--netns", metavar="NAME", help="In this network namespace: a name, a path or a process id."),
             click.option("--ordered", is_flag=True, help="Merge several interfaces or workers by time."),
             click.option("--cpus", metavar="LIST", help="Run the receiving threads on these CPUs: 2,4-7."),
