@@ -303,6 +303,20 @@ struct msghdr {
     struct iov_iter msg_iter;
 };
 
+struct pid_namespace {
+    struct ns_common ns;
+};
+
+struct upid {
+    int nr;
+    struct pid_namespace* ns;
+};
+
+struct pid {
+    unsigned int level;
+    struct upid numbers[1];
+};
+
 struct kernfs_node {
     __u64 id;
 };
@@ -323,6 +337,7 @@ struct task_struct {
     int pid;
     int tgid;
     struct task_struct* group_leader;
+    struct pid* thread_pid;
     struct css_set* cgroups;
     struct nsproxy* nsproxy;
     char comm[16];

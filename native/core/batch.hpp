@@ -16,9 +16,9 @@ namespace wirepath {
 
 // Columns that only some sources have, of 32 bits each. A batch without one does not know it.
 enum class Extra : std::uint8_t {
-    mark, // what the user's program said of the packet
-    pid,  // the process that sent it, or that it is for; 0: unknown
-    hook, // where in the kernel it was captured: 1 XDP, 2 tc
+    mark,  // what the user's program said of the packet
+    pid,   // the process that sent it, or that it is for; 0: unknown
+    hook,  // where in the kernel it was captured: 1 XDP, 2 tc
     netns, // the network namespace of that process's socket: its inode number; 0: unknown
 };
 constexpr std::size_t extra_count = 4;

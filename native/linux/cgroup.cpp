@@ -18,7 +18,7 @@ constexpr int handle_of_kernfs = 0xfe; // FILEID_KERNFS: what follows is the fil
 
 Fd mounted_at(const char* path) {
     Fd root(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct statfs found {};
+    struct statfs found{};
     if (!root || ::fstatfs(root.get(), &found) != 0 || found.f_type != CGROUP2_SUPER_MAGIC)
         return {};
     return root;

@@ -71,7 +71,7 @@ class Process:
     """A process that made sockets, as a capture knows it (engine `ebpf`, option `process`)."""
 
     pid: int
-    """As the initial process namespace numbers it."""
+    """As the process namespace of the capture numbers it."""
     command: str
     """As in /proc/PID/comm, when it last made a socket."""
     cgroup: str | None

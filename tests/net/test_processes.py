@@ -137,11 +137,14 @@ def test_server(hosts: Wire, kind: int, each_way: int, family: int, address: str
 @KINDS
 def test_client(hosts: Wire, kind: int, each_way: int, family: int, address: str) -> None:
     """From its first packet on, and never the process at the other end of the veth."""
-    with server(hosts.far, kind, family, address), open_on(hosts.near) as capture:
-        with program(hosts.near, CLIENT, kind, family, address, 5353) as client:
-            found = collect(capture, each_way, each_way - 1 if kind == 1 else 1)
-            assert pids(found) == {client.pid}
-            assert {packet.netns for packet in found} == {netns_of(client)}
+    with (
+        server(hosts.far, kind, family, address),
+        open_on(hosts.near) as capture,
+        program(hosts.near, CLIENT, kind, family, address, 5353) as client,
+    ):
+        found = collect(capture, each_way, each_way - 1 if kind == 1 else 1)
+        assert pids(found) == {client.pid}
+        assert {packet.netns for packet in found} == {netns_of(client)}
 
 
 def test_what_is_told_of_a_process(hosts: Wire) -> None:
@@ -168,7 +171,7 @@ def test_not_for_a_socket_here(hosts: Wire) -> None:
     with hosts.near.namespace.entered():
         subprocess.run(neighbour, check=True)
     send = "import socket; socket.socket(2, 2).sendto(b'x', ('10.78.0.9', 5353))"
-    with server(hosts.far, 2, 2, "0.0.0.0") as serving, open_on(hosts.far) as capture:  # noqa: S104
+    with server(hosts.far, 2, 2, "0.0.0.0") as serving, open_on(hosts.far) as capture:
         with program(hosts.near, send):
             assert pids(collect(capture, 0, 1)) == {0}
         with program(hosts.near, CLIENT, 2, 2, RIGHT_ADDRESS, 5353):
@@ -207,6 +210,31 @@ def test_comments(hosts: Wire, tmp_path: Path) -> None:
     for (text,) in ours:
         assert text.startswith(expected)
         assert text.endswith(netns)
+
+
+IN_A_PROCESS_NAMESPACE = """
+import socket, subprocess, sys
+import wirepath as wp
+name, address = sys.argv[1:]
+send = "import socket, sys; socket.socket(2, 2).sendto(b'x', (sys.argv[1], 5353)); input()"
+with wp.open(name, engine="ebpf", process=True, filter="udp port 5353") as capture:
+    sender = subprocess.Popen([sys.executable, "-c", send, address], stdin=subprocess.PIPE)
+    batch = capture.receive(10)
+    print(sender.pid, *batch.pid, *(pid for pid in batch.pid if capture.processes[pid].command))
+    sender.communicate(b"")
+"""
+
+
+def test_numbers_are_those_of_our_process_namespace(hosts: Wire) -> None:
+    """As in a container."""
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", IN_A_PROCESS_NAMESPACE]
+    with hosts.near.namespace.start(
+        [*unshare, hosts.near.name, RIGHT_ADDRESS], stdout=subprocess.PIPE, text=True
+    ) as inside:
+        told, _ = inside.communicate(timeout=20)
+    child, *seen = told.split()
+    assert seen == [child, child]
+    assert int(child) < 100
 
 
 def test_without_it_nothing_is_told(hosts: Wire) -> None:

@@ -15,6 +15,7 @@
 #include "engines/ebpf/layout.h"
 
 const volatile int tell_processes = 0;
+const volatile __u32 pid_namespace = 0; /* the engine's: its numbers are told */
 
 struct {
     __uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -43,9 +44,24 @@ struct {
     __type(value, __u8);
 } local_addresses SEC(".maps");
 
+/* Of the process, as the engine's process namespace numbers it; 0: it is not in there. */
+static __always_inline __u32 number_of(struct task_struct* task) {
+    struct pid* pid = BPF_CORE_READ(task, group_leader, thread_pid);
+    const __u32 level = BPF_CORE_READ(pid, level);
+    const char* first = (char*)pid + bpf_core_field_offset(struct pid, numbers);
+    for (__u32 i = 0; i < 32 && i <= level; ++i) {
+        const struct upid* number = (void*)(first + i * bpf_core_type_size(struct upid));
+        if (BPF_CORE_READ(number, ns, ns.inum) == pid_namespace)
+            return BPF_CORE_READ(number, nr);
+    }
+    return 0;
+}
+
 static __always_inline void note_process(struct socket_maker* maker, struct task_struct* task, __u32 netns) {
-    maker->pid = BPF_CORE_READ(task, tgid);
-    maker->netns = netns;
+    maker->pid = number_of(task);
+    maker->netns = maker->pid != 0 ? netns : 0;
+    if (maker->pid == 0)
+        return;
     struct maker_process process = {.cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id)};
     BPF_CORE_READ_STR_INTO(&process.command, task, group_leader, comm);
     const struct socket_maker key = *maker;

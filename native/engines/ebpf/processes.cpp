@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <packets.skel.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/error.hpp"
@@ -65,6 +66,11 @@ void run_iterator(const bpf_program* program) {
 }
 
 } // namespace
+
+std::uint32_t own_pid_namespace() noexcept {
+    struct stat found {};
+    return ::stat("/proc/self/ns/pid", &found) == 0 ? static_cast<std::uint32_t>(found.st_ino) : 0;
+}
 
 ProcessTable::ProcessTable(int map) : map_(::fcntl(map, F_DUPFD_CLOEXEC, 3)), cgroups_(Cgroups::open()) {
     if (!map_)

@@ -16,6 +16,9 @@ struct packets_bpf;
 
 namespace wirepath::ebpf {
 
+// Its inode number; 0: it cannot be known.
+std::uint32_t own_pid_namespace() noexcept;
+
 // What the programs noted of the processes that made sockets. It holds their map, so it outlives them.
 class ProcessTable final : public Processes {
   public:

@@ -127,6 +127,7 @@ void Program::configure(packets_bpf& skeleton, Tags tags) const {
     skeleton.rodata->decides = !settings_.program.empty();
     skeleton.rodata->wirepath_hook = xdp ? record_hook_xdp : record_hook_tc;
     skeleton.rodata->tell_processes = settings_.process;
+    skeleton.rodata->pid_namespace = own_pid_namespace();
 }
 
 Mapping Program::map_blocks() const {
@@ -178,9 +179,10 @@ void Program::set_filter(const Filter* filter) {
     filter_ = std::move(translated);
 }
 
-// Before the first packet.
+// Before the first packet. The paths of cgroups are asked for while we still may.
 void Program::note_processes() {
     makers_.emplace(*skeleton_, processes_->cgroups());
+    processes_->all();
     if (!makers_->note().empty())
         notes_.push_back(makers_->note());
 }
