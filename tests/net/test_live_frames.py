@@ -20,7 +20,7 @@ from wirepath.bench.namespace import Namespace
 
 ENGINE = next(engine for engine in wp.engines() if engine.name == "ebpf")
 pytestmark = pytest.mark.skipif(not ENGINE.usable, reason=f"cannot run here: {ENGINE.reason}")
-LONGEST = 3400  # of a live frame
+LONGEST = 3360  # of a live frame
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import wirepath as wp
-from senders.outlet import PATIENCE_S, Outlet, wait_until
+from senders.outlet import PATIENCE_S, Outlet, collect, wait_until
 from wirepath.bench.frames import frame
 
 
@@ -103,6 +105,25 @@ def test_child_is_refused(outlet: Outlet) -> None:
                 os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
         assert sender.send([frame(1)]) == 1
+
+
+def test_killed(outlet: Outlet) -> None:
+    """kill -9 in the midst of sending leaves nothing that is in the way of the next sender, also on the same queue."""
+    code = (
+        "import wirepath as wp\n"
+        "from wirepath.bench.frames import frame\n"
+        f"with wp.open_sender({outlet.wire.near.name!r}, {outlet.variant.engine!r},"
+        f" netns={outlet.wire.near.namespace.path!r}, **{outlet.variant.options!r}) as sender:\n"
+        "    while True:\n"
+        "        sender.send([frame(number) for number in range(1000)])\n"
+    )
+    before = outlet.wire.far.counters().rx_packets
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        assert wait_until(lambda: outlet.wire.far.counters().rx_packets - before > 1000)
+        process.kill()
+    with outlet.watched(filter="udp dst port 4242") as capture, outlet.open() as sender:
+        assert sender.send([frame(1, port=4242)]) == 1
+        assert collect(capture, 1) == [frame(1, port=4242)]
 
 
 def _held() -> dict[str, int]:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 import wirepath as wp
-from senders.outlet import Outlet, collect
+from senders.outlet import PATIENCE_S, Outlet, collect, wait_until
 from wirepath.bench.frames import frame
 
 _VLAN = 0x8100
@@ -46,6 +48,38 @@ def test_mtu(outlet: Outlet) -> None:
         assert sender.send(frames) == len(frames)
         assert collect(capture, 3) == [largest, tagged, frames[-1]]
         assert (sender.stats().errors, sender.stats().too_big, sender.stats().queued) == (3, 3, 3)
+
+
+def test_mtu_lowered_meanwhile(outlet: Outlet) -> None:
+    """In the midst of frames the kernel refuses one that would have fit before, or it lets it pass: both are said."""
+    with outlet.watched() as capture, outlet.open() as sender:
+        outlet.wire.near.set(mtu=1000)
+        frames = [frame(number, 1400 if number == 20 else 100) for number in range(50)]
+        assert sender.send(frames) == 50
+        stats = sender.stats()
+        assert (stats.queued, stats.errors) in {(50, 0), (49, 1)}
+        assert stats.too_big == stats.errors
+        assert collect(capture, stats.queued) == (frames if stats.errors == 0 else frames[:20] + frames[21:])
+
+
+def test_mtu_lowered_while_frames_wait(outlet: Outlet) -> None:
+    """Frames that were handed over and not yet taken are refused, and those behind them still go out in order."""
+    if not outlet.variant.through_qdisc:
+        pytest.skip("cannot run here: nothing makes a veth refuse frames that go past its queueing discipline")
+    outlet.slow_down()
+    frames = [frame(number, 1400 if number < 1000 else 100) for number in range(1100)]
+    with outlet.watched() as capture, outlet.open() as sender:
+        thread = threading.Thread(target=sender.send, args=(frames,), daemon=True)
+        thread.start()
+        assert wait_until(lambda: sender.stats().waits > 0)
+        outlet.wire.near.set(mtu=1000)
+        outlet.speed_up()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        stats = sender.stats()
+        assert stats.queued + stats.errors == len(frames)
+        assert stats.errors == stats.too_big > 0
+        assert collect(capture, stats.queued) == frames[: 1000 - stats.errors] + frames[1000:]
 
 
 def test_shorter_than_a_header(outlet: Outlet) -> None:

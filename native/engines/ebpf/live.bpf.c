@@ -11,6 +11,8 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+#define ETH_HLEN 14
+
 const volatile __u32 most_bytes = 2040; /* of a frame: of the map's values, less their header */
 
 struct live_run run;
@@ -46,11 +48,11 @@ int wirepath_send(struct xdp_md* ctx) {
     if (!frame)
         return stop(EINVAL);
     const __u32 length = frame->length;
-    if (length == 0 || length > most_bytes)
+    if (length < ETH_HLEN || length > most_bytes)
         return stop(EINVAL);
     if (bpf_xdp_adjust_tail(ctx, (int)length - (int)run.given) || bpf_xdp_store_bytes(ctx, 0, frame + 1, length))
         return stop(EMSGSIZE);
-    run.thread = bpf_get_current_pid_tgid();
+    run.cpu = bpf_get_smp_processor_id();
     const long action = bpf_redirect_map(&target, 0, XDP_DROP);
     if (action != XDP_REDIRECT)
         return stop(ENODEV);
@@ -58,10 +60,10 @@ int wirepath_send(struct xdp_md* ctx) {
     return XDP_REDIRECT;
 }
 
-/* Other redirected frames pass the tracepoints, too, but not on this thread while ours are under way: until a bulk of
- * them is given to the driver no softirq comes between. */
+/* Other redirected frames pass the tracepoints, too, but not on this CPU while ours are under way: until they are given
+ * to the driver, nothing else runs there that could send any. */
 static __always_inline int is_ours(void) {
-    return run.handed != run.sent + run.dropped + run.refused && bpf_get_current_pid_tgid() == run.thread;
+    return run.handed != run.sent + run.dropped + run.refused && bpf_get_smp_processor_id() == run.cpu;
 }
 
 SEC("tp_btf/xdp_devmap_xmit")

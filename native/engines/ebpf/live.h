@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
 /* What the BPF programs that send and the sender share: the frames of a run, and what became of them. Only the thread
- * that sends, and programs that run on it, write here. */
+ * that sends, and programs that it runs, write here. */
 #ifndef WIREPATH_EBPF_LIVE_H
 #define WIREPATH_EBPF_LIVE_H
 
 enum {
     live_bulk = 16,         /* frames that the kernel gives to a driver at a time (DEV_MAP_BULK_SIZE) */
-    live_most_bytes = 3400, /* of a frame: what is left of a page of 4096 bytes */
+    live_most_bytes = 3360, /* of a frame: what older kernels, too, leave of a page of 4096 bytes */
 };
 
 /* Its bytes follow, as many as the map's values have room for. */
@@ -24,8 +24,8 @@ struct live_run {
     unsigned int refused; /* never came to the driver */
     unsigned int stopped; /* after dropped, refused or error: what follows is not to overtake */
     int error;            /* an errno, as far as a reason was given */
-    unsigned int given;  /* bytes that each live frame has at first: of the longest one */
-    unsigned long long thread; /* that sends, as bpf_get_current_pid_tgid says it */
+    unsigned int given;   /* bytes that each live frame has at first: of the longest one */
+    unsigned int cpu;     /* on which the last one was handed over */
 };
 
 #endif
