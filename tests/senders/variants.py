@@ -26,10 +26,12 @@ class Variant:
 
 _KNOWN = {
     "af_xdp": [Variant("af_xdp", "af_xdp", through_qdisc=False)],
-    # net_af_packet goes past the queueing discipline where it is told to. net_af_xdp takes an MTU of a page at the most.
+    # net_af_xdp takes an MTU of less than a page.
     "dpdk": [
         Variant("dpdk af_packet", "dpdk", {"driver": "af_packet"}),
-        Variant("dpdk af_packet qdisc_bypass", "dpdk", {"driver": "af_packet", "qdisc_bypass": True}, through_qdisc=False),
+        Variant(
+            "dpdk af_packet qdisc_bypass", "dpdk", {"driver": "af_packet", "qdisc_bypass": True}, through_qdisc=False
+        ),
         Variant("dpdk af_xdp", "dpdk", {"driver": "af_xdp"}, through_qdisc=False, mtu=1500),
     ],
     "tpacket_v3": [

@@ -12,13 +12,12 @@ namespace {
 
 using Type = OptionSpec::Kind;
 
-constexpr OptionSpec driver_spec = {
-    "driver",
-    Type::text,
-    "",
-    "af_packet",
-    "DPDK's driver for an interface by its name: over a packet socket, or over AF_XDP",
-    "af_packet|af_xdp"};
+constexpr OptionSpec driver_spec = {"driver",
+                                    Type::text,
+                                    "",
+                                    "af_packet",
+                                    "DPDK's driver for an interface by its name: over a packet socket, or over AF_XDP",
+                                    "af_packet|af_xdp"};
 constexpr OptionSpec mtu_spec = {
     "mtu", Type::integer, "bytes", "auto",
     "the longest packet without its Ethernet header (auto: the interface's; of PCI devices 1500)"};
@@ -29,8 +28,8 @@ constexpr OptionSpec huge_pages_spec = {
     "auto",
     "DPDK's own memory, from its first use in a process on (auto: huge pages where 32 MiB of them are free)",
     "auto|on|off"};
-constexpr OptionSpec eal_args_spec = {
-    "eal_args", Type::text, "", "", "more arguments for rte_eal_init, at DPDK's first use in a process"};
+constexpr OptionSpec eal_args_spec = {"eal_args", Type::text, "", "",
+                                      "more arguments for rte_eal_init, at DPDK's first use in a process"};
 
 constexpr std::array send_specs = {
     driver_spec,
@@ -132,8 +131,7 @@ Settings::Settings(const std::string& asked, const Options& options) {
     eal_args = options.text("eal_args");
 }
 
-Settings::Settings(const OpenRequest& request)
-    : Settings(request.target, Options("dpdk", specs, request.options)) {
+Settings::Settings(const OpenRequest& request) : Settings(request.target, Options("dpdk", specs, request.options)) {
     const Options options("dpdk", specs, request.options);
     queues = bounded<std::uint16_t>(options, "queues", 1, 128);
     mbufs = bounded<std::uint32_t>(options, "mbufs", 128, 1 << 22);

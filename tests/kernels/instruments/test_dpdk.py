@@ -35,7 +35,7 @@ def _new_driver(interface: str, driver: str) -> str:
     if (Path("/sys/class/net") / interface / "device" / "iommu_group").exists():
         return "vfio-pci"
     if driver == "igb":
-        pytest.skip("cannot run here: QEMU's igb has no interrupt line, and uio_pci_generic takes no device without one")
+        pytest.skip("cannot run here: igb has no interrupt line, and uio_pci_generic needs one")
     return "uio_pci_generic"
 
 

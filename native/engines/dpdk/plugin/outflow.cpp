@@ -174,7 +174,7 @@ std::uint32_t frames_of(const Port& port) {
     if (port.settings().kind == Kind::interface)
         return port.plan().send_ring_size;
     const std::string given = port.settings().argument("framecnt");
-    return given.empty() ? 512 : static_cast<std::uint32_t>(std::max(1, std::atoi(given.c_str())));
+    return given.empty() ? 512 : std::max(1U, static_cast<std::uint32_t>(std::strtoul(given.c_str(), nullptr, 10)));
 }
 
 std::unique_ptr<Outflow> over_packet_socket(Port& port, Room& room, SendCounters& counters) {

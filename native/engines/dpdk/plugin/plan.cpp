@@ -26,7 +26,7 @@ constexpr std::uint32_t umem_room = 4096 - 320;   // a page without the headers 
 constexpr std::uint32_t umem_headroom = 256;      // XDP_PACKET_HEADROOM
 constexpr std::uint16_t umem_fill = 2048;         // frames: net_af_xdp fills no more
 constexpr std::uint32_t usual_room = 2048;
-constexpr std::uint32_t sent_frames = 512; // of a ring to send
+constexpr std::uint32_t sent_frames = 512;      // of a ring to send
 constexpr std::uint32_t spare_bytes = 32 << 20; // of buffers that batches may hold
 
 std::string new_device(const std::string& driver) {

@@ -180,7 +180,8 @@ Status PortSender::send(const Batch& batch, Rows rows, std::uint32_t& done, Dead
             continue;
         }
         const auto most = static_cast<std::uint32_t>(frames_.size());
-        const std::uint32_t sent = give(prepare(batch, left, std::min({most, left.end - left.begin, outflow_->room()})));
+        const std::uint32_t sent =
+            give(prepare(batch, left, std::min({most, left.end - left.begin, outflow_->room()})));
         done += sent;
         if (sent != 0)
             continue;
