@@ -53,7 +53,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a capture has measured of its own effect on the host: before it began, and while it runs."""
+    """What a capture measured of its effect on the host, before it began and while it runs, or its driver counted."""
 
     interface: int
     """Index into ``capture.interfaces``."""

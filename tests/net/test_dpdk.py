@@ -124,6 +124,19 @@ def test_pcap_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.wire(mtu=1500)
+def test_what_the_driver_counts(wire: Wire, near: Sender) -> None:
+    """Since the capture began, and still known when it is closed."""
+    with _open(wire) as capture:
+        near.send([frame(number) for number in range(100)])
+        collect(capture, 100)
+        seen = {one.name: one.during for one in capture.observed}
+    assert {one.name: one.during for one in capture.observed} == seen
+    assert seen["rx_good_packets"] == 100
+    assert seen["rx_mbuf_allocation_errors"] == 0
+    assert "rx_errors" not in seen
+
+
+@pytest.mark.wire(mtu=1500)
 def test_several_interfaces_at_once(wire: Wire, near: Sender) -> None:
     """Each a device of its own in the one environment, from several threads."""
     with Wire(mtu=1500) as other, Sender(other.near) as far_away:

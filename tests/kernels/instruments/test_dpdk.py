@@ -98,6 +98,8 @@ def test_captures_from_the_nic_itself(taken: tuple[Link, nic.Binding], wait: str
             assert _send(near, frames, capture) == frames
             stats = capture.stats()
             assert (stats.received, stats.dropped_nic, stats.copied) == (len(frames), 0, 0)
+            counted = {one.name: one.during for one in capture.observed}
+            assert (counted["rx_good_packets"], counted["rx_mbuf_allocation_errors"]) == (len(frames), 0)
 
 
 @pytest.mark.nic("e1000e")

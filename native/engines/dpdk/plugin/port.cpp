@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 #include <rte_memory.h>
 #include <set>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <thread>
@@ -34,6 +35,7 @@ std::string name_in(const std::string& devargs) {
     return name.starts_with("vdev:") ? name.substr(5) : name;
 }
 
+constexpr std::string_view no_mbuf = "rx_mbuf_allocation_errors"; // rx_nombuf, as it is called among xstats
 constexpr std::size_t page_bytes = 4096;
 constexpr const char* how_to_bind = "It must be bound to vfio-pci or uio_pci_generic: wirepath nic --bind vfio-pci ";
 
@@ -233,11 +235,39 @@ void Port::start() {
     take_log();
 }
 
-void Port::forget_losses(std::uint16_t queue) noexcept {
+void Port::forget_losses(std::uint16_t queue) {
+    if (queue == 0)
+        counters_before_ = read_counters();
     if (kernel_)
         kernel_->forget_losses(queue);
     else if (queue == 0)
         rte_eth_stats_get(id_, &before_);
+}
+
+std::vector<std::uint64_t> Port::read_counters() const {
+    const int count = rte_eth_xstats_get(id_, nullptr, 0);
+    std::vector<rte_eth_xstat> read(count > 0 ? static_cast<std::size_t>(count) : 0);
+    std::vector<std::uint64_t> values(read.size());
+    if (rte_eth_xstats_get(id_, read.data(), static_cast<unsigned>(read.size())) == count)
+        for (const rte_eth_xstat& one : read)
+            values.at(one.id) = one.value;
+    return values;
+}
+
+std::vector<Observed> Port::counters() const {
+    const std::vector<std::uint64_t> now = read_counters();
+    std::vector<rte_eth_xstat_name> names(now.size());
+    const int count = rte_eth_xstats_get_names(id_, names.data(), static_cast<unsigned>(names.size()));
+    if (now.size() != counters_before_.size() || static_cast<std::size_t>(std::max(count, 0)) != now.size())
+        return {};
+    std::vector<Observed> list;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+        const std::uint64_t grown = now[i] - counters_before_[i];
+        if (grown != 0 || std::string_view(names[i].name) == no_mbuf)
+            list.push_back(
+                {names[i].name, std::nullopt, static_cast<double>(grown), "by DPDK's driver, of all queues"});
+    }
+    return list;
 }
 
 // What a virtual device loses, only the sockets of the kernel tell. A NIC's counters are its first queue's, for all.

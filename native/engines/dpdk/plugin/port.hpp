@@ -53,15 +53,19 @@ class Port {
     bool huge_pages() const noexcept { return eal_.huge_pages(); }
     int interrupt_fd(std::uint16_t queue) const noexcept; // -1: there is none
 
-    void start();                                     // once; throws Error
-    void forget_losses(std::uint16_t queue) noexcept; // those so far were before the capture
+    void start();                            // once; throws Error
+    void forget_losses(std::uint16_t queue); // those so far were before the capture
 
     struct Losses {
         std::optional<std::uint64_t> nic, link, ring, fill;
     };
     Losses losses(std::uint16_t queue) noexcept;
+    // What the driver counts beside that (xstats), of all queues, since forget_losses(0): mbufs that it could not get,
+    // and all else that is not 0. One thread at a time, and none in losses(0) then.
+    std::vector<Observed> counters() const;
 
   private:
+    std::vector<std::uint64_t> read_counters() const;
     void plug();
     void know_the_kernel();
     void configure();
@@ -91,6 +95,7 @@ class Port {
     std::vector<std::pair<std::byte*, std::size_t>> reachable_; // memory that the device's IOMMU was told of
     bool started_ = false, broken_ = false;
     rte_eth_stats before_{};
+    std::vector<std::uint64_t> counters_before_; // by their numbers
 };
 
 } // namespace wirepath::dpdk

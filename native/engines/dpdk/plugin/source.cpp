@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -299,6 +300,7 @@ void QueueSource::stop() noexcept {
     if (std::exchange(stopped_, true) || fork_guard_.in_child())
         return;
     last_ = port_->losses(queue_);
+    keep_counters();
     rte_pktmbuf_free_bulk(pending_.data() + next_, static_cast<unsigned>(end_ - next_));
     port_.reset();
 }
@@ -319,6 +321,23 @@ Stats QueueSource::stats() {
     stats.copied_bytes = copied_.bytes.get();
     stats.waits = waits_.get();
     return stats;
+}
+
+// They are the device's, and told by its first queue.
+void QueueSource::keep_counters() noexcept {
+    try {
+        if (queue_ == 0)
+            last_observed_ = port_->counters();
+    } catch (const std::exception&) { // no memory
+        last_observed_.clear();
+    }
+}
+
+std::vector<Observed> QueueSource::observed() {
+    const std::lock_guard lock(closing_);
+    if (!stopped_ && !fork_guard_.in_child())
+        keep_counters();
+    return last_observed_;
 }
 
 Error QueueSource::fault() const { return fault_.value_or(Error(Code::system, "nothing went wrong")); }

@@ -31,6 +31,7 @@ class QueueSource final : public Source {
     void interrupt() noexcept override { interrupt_.raise(); }
     void stop() noexcept override;
     Stats stats() override;
+    std::vector<Observed> observed() override;
     Error fault() const override;
 
   private:
@@ -52,6 +53,7 @@ class QueueSource final : public Source {
     Packet describe_packet(const rte_mbuf& mbuf) const noexcept;
     Packet make_linear(rte_mbuf* mbuf, std::span<std::byte> room) noexcept;
     void count(const Batch& batch) noexcept;
+    void keep_counters() noexcept;
     void arm_timer() noexcept;
 
     std::shared_ptr<Port> port_;
@@ -80,6 +82,7 @@ class QueueSource final : public Source {
     std::mutex closing_; // between stats() and stop()
     bool stopped_ = false;
     Port::Losses last_;
+    std::vector<Observed> last_observed_;
     std::optional<Error> fault_;
 };
 
