@@ -66,6 +66,8 @@ def test_mtu_lowered_while_frames_wait(outlet: Outlet) -> None:
     """Frames that were handed over and not yet taken are refused, and those behind them still go out in order."""
     if not outlet.variant.through_qdisc:
         pytest.skip("cannot run here: nothing makes a veth refuse frames that go past its queueing discipline")
+    if not outlet.variant.tells_what_waited_in_vain:
+        pytest.skip("cannot run here: DPDK's driver has the kernel drop them, and does not tell")
     outlet.slow_down()
     frames = [frame(number, 1400 if number < 1000 else 100) for number in range(1100)]
     with outlet.watched() as capture, outlet.open() as sender:

@@ -20,6 +20,7 @@ class Variant:
     through_qdisc: bool = True  # and so can be made to wait by one
     mtu: int | None = None  # that the wire is to have; None: the usual one
     knows_what_is_under_way: bool = True
+    tells_what_waited_in_vain: bool = True  # frames in its ring that the kernel then refuses
     to_napi: bool = False  # a veth's other end must receive through NAPI
     longest: int = 65535  # bytes of a frame, whatever the MTU
 
@@ -28,7 +29,7 @@ _KNOWN = {
     "af_xdp": [Variant("af_xdp", "af_xdp", through_qdisc=False)],
     # net_af_xdp takes an MTU of less than a page.
     "dpdk": [
-        Variant("dpdk af_packet", "dpdk", {"driver": "af_packet"}),
+        Variant("dpdk af_packet", "dpdk", {"driver": "af_packet"}, tells_what_waited_in_vain=False),
         Variant(
             "dpdk af_packet qdisc_bypass", "dpdk", {"driver": "af_packet", "qdisc_bypass": True}, through_qdisc=False
         ),

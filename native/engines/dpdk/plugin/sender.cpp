@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <net/if.h>
+#include <optional>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utility>
 #include <vector>
@@ -71,6 +74,14 @@ class PortSender final : public Sender {
     Error fault_{Code::system, "no error"};
 };
 
+std::optional<std::uint32_t> mtu_of(int control, const std::string& name) noexcept {
+    ifreq request{};
+    name.copy(request.ifr_name, sizeof request.ifr_name - 1);
+    if (::ioctl(control, SIOCGIFMTU, &request) != 0)
+        return std::nullopt;
+    return static_cast<std::uint32_t>(request.ifr_mtu);
+}
+
 Fd control_socket() {
     Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!fd)
@@ -123,12 +134,15 @@ void PortSender::describe() {
     limit_ = FrameLimit(info_.linktype, info_.mtu);
 }
 
-// The drivers over the kernel do not say that their interface went down.
+// The drivers over the kernel do not say that their interface went down, nor that its MTU was lowered.
 bool PortSender::can_send() noexcept {
     if (device_.ifindex == 0)
         return true;
     const std::string name = netdevice_name(control_.get(), device_.ifindex);
-    return !name.empty() && netdevice_is_up(control_.get(), name);
+    if (name.empty() || !netdevice_is_up(control_.get(), name))
+        return false;
+    limit_ = FrameLimit(info_.linktype, std::min(info_.mtu, mtu_of(control_.get(), name).value_or(info_.mtu)));
+    return true;
 }
 
 // How many of the rows, from the first one, are written into mbufs: up to one that cannot be sent.
