@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import time
@@ -235,6 +236,22 @@ def test_numbers_are_those_of_our_process_namespace(hosts: Wire) -> None:
     child, *seen = told.split()
     assert seen == [child, child]
     assert int(child) < 100
+
+
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang compiles the program")
+def test_beside_a_users_program(hosts: Wire, tmp_path: Path) -> None:
+    """The program's mark and the process are both there."""
+    path = tmp_path / "marks.bpf.c"
+    path.write_text(
+        '#include "wirepath.bpf.h"\n'
+        "int wirepath_decide(void *ctx, struct wirepath_packet *packet)\n"
+        "{ packet->mark = 7; return WIREPATH_CAPTURE; }\n"
+    )
+    with open_on(hosts.near, program=str(path)) as capture, server(hosts.near, 2, 2, LEFT_ADDRESS) as serving:
+        with program(hosts.far, CLIENT, 2, 2, LEFT_ADDRESS, 5353):
+            found = collect(capture, 1, 1)
+        assert pids(found) == {serving.pid}
+        assert {packet.mark for packet in found} == {7}
 
 
 def test_without_it_nothing_is_told(hosts: Wire) -> None:
