@@ -48,8 +48,8 @@ Error takes_no_redirected(const NetDevice& device) {
     return Error(Code::unsupported,
                  "sending on " + device.name + ": its driver (" + device.driver + ") takes no frames from XDP now", 0,
                  device.driver == "veth" ? "The other end of a veth must receive through NAPI: ethtool -K PEER gro on"
-                                         : "Some take them only while an XDP program is attached, as capturing with "
-                                           "af_xdp does: use another engine");
+                                         : "Some take them only while an XDP program is attached, as capturing there "
+                                           "with af_xdp, or ebpf and hook=xdp, does; else use another engine");
 }
 
 NetDevice device_for_frames(int socket, const std::string& name) {
