@@ -68,7 +68,7 @@ void run_iterator(const bpf_program* program) {
 } // namespace
 
 std::uint32_t own_pid_namespace() noexcept {
-    struct stat found {};
+    struct stat found{};
     return ::stat("/proc/self/ns/pid", &found) == 0 ? static_cast<std::uint32_t>(found.st_ino) : 0;
 }
 
