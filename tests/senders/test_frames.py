@@ -67,7 +67,7 @@ def test_mtu_lowered_while_frames_wait(outlet: Outlet) -> None:
     if not outlet.variant.through_qdisc:
         pytest.skip("cannot run here: nothing makes a veth refuse frames that go past its queueing discipline")
     if not outlet.variant.tells_what_waited_in_vain:
-        pytest.skip("cannot run here: DPDK's driver has the kernel drop them, and does not tell")
+        pytest.skip("cannot run here: what it sends through does not tell of frames that the kernel drops later")
     outlet.slow_down()
     frames = [frame(number, 1400 if number < 1000 else 100) for number in range(1100)]
     with outlet.watched() as capture, outlet.open() as sender:
