@@ -63,11 +63,11 @@ def test_mtu_lowered_meanwhile(outlet: Outlet) -> None:
 
 
 def test_mtu_lowered_while_frames_wait(outlet: Outlet) -> None:
-    """Frames that were handed over and not yet taken are refused, and those behind them still go out in order."""
+    """Frames that were handed over and not yet taken are refused, and those before and behind them still go out."""
     if not outlet.variant.through_qdisc:
         pytest.skip("cannot run here: nothing makes a veth refuse frames that go past its queueing discipline")
     if not outlet.variant.tells_what_waited_in_vain:
-        pytest.skip("cannot run here: what it sends through does not tell of frames that the kernel drops later")
+        pytest.skip("cannot run here: DPDK's driver has the kernel drop them, and does not tell")
     outlet.slow_down()
     frames = [frame(number, 1400 if number < 1000 else 100) for number in range(1100)]
     with outlet.watched() as capture, outlet.open() as sender:
@@ -81,7 +81,8 @@ def test_mtu_lowered_while_frames_wait(outlet: Outlet) -> None:
         stats = sender.stats()
         assert stats.queued + stats.errors == len(frames)
         assert stats.errors == stats.too_big > 0
-        assert collect(capture, stats.queued) == frames[: 1000 - stats.errors] + frames[1000:]
+        # Not in order: where two CPUs empty the queue, each has a backlog of its own at the other end of a veth.
+        assert sorted(collect(capture, stats.queued)) == sorted(frames[: 1000 - stats.errors] + frames[1000:])
 
 
 def test_shorter_than_a_header(outlet: Outlet) -> None:

@@ -40,7 +40,7 @@ _KNOWN = {
         Variant("tpacket_v3 qdisc_bypass", "tpacket_v3", {"qdisc_bypass": True}, through_qdisc=False),
     ],
     "ebpf": [Variant("ebpf", "ebpf", through_qdisc=False, knows_what_is_under_way=False, to_napi=True, longest=3360)],
-    "pf_ring": [Variant("pf_ring double", "pf_ring", knows_what_is_under_way=False, tells_what_waited_in_vain=False)],
+    "pf_ring": [Variant("pf_ring double", "pf_ring", knows_what_is_under_way=False)],
     "socket": [
         Variant("socket", "socket"),
         Variant("socket qdisc_bypass", "socket", {"qdisc_bypass": True}, through_qdisc=False),
