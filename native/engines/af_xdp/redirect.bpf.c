@@ -10,6 +10,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "bpf/filter.bpf.h"
+#include "bpf/xdp_tag.bpf.h"
 #include "engines/af_xdp/metadata.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -31,21 +32,6 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } rejected SEC(".maps");
-
-struct tag {
-    __u16 tci;
-    __u16 tpid;
-};
-
-/* The tag of the packet that this CPU is receiving. */
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct tag);
-} tags SEC(".maps");
-
-extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md* ctx, __be16* vlan_proto, __u16* vlan_tci) __ksym __weak;
 
 static __always_inline int pass_on(__u32 queue) {
     __u64* count = bpf_map_lookup_elem(&rejected, &queue);
@@ -74,40 +60,14 @@ int take(struct xdp_md* ctx) { return redirect(ctx, (struct tag){}); }
 
 /* Native mode, where the driver can tell the tag. */
 SEC("xdp.frags")
-int take_with_tag(struct xdp_md* ctx) {
-    struct tag tag = {};
-    __be16 tpid = 0;
-    if (bpf_xdp_metadata_rx_vlan_tag(ctx, &tpid, &tag.tci) == 0)
-        tag.tpid = bpf_ntohs(tpid);
-    return redirect(ctx, tag);
-}
+int take_with_tag(struct xdp_md* ctx) { return redirect(ctx, tag_from_driver(ctx)); }
 
-/* Generic mode: the stack holds the tag beside the bytes, where XDP does not look. The tracepoint that it passes just
- * before, on the same CPU and in the same softirq, can see it. */
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(note_tag, struct sk_buff* skb) {
-    if (skb->dev->ifindex != ifindex)
-        return 0;
-    const __u32 zero = 0;
-    struct tag* tag = bpf_map_lookup_elem(&tags, &zero);
-    if (!tag)
-        return 0;
-    struct sk_buff___with_vlan_present* older = (void*)skb;
-    const _Bool tagged =
-        bpf_core_field_exists(older->vlan_present) ? BPF_CORE_READ_BITFIELD(older, vlan_present) : skb->vlan_all != 0;
-    tag->tci = tagged ? skb->vlan_tci : 0;
-    tag->tpid = tagged ? bpf_ntohs(skb->vlan_proto) : 0;
+    if (skb->dev->ifindex == ifindex)
+        note_tag_of(skb);
     return 0;
 }
 
 SEC("xdp.frags")
-int take_with_noted_tag(struct xdp_md* ctx) {
-    const __u32 zero = 0;
-    struct tag tag = {};
-    struct tag* noted = bpf_map_lookup_elem(&tags, &zero);
-    if (noted) {
-        tag = *noted;
-        *noted = (struct tag){};
-    }
-    return redirect(ctx, tag);
-}
+int take_with_noted_tag(struct xdp_md* ctx) { return redirect(ctx, noted_tag()); }
