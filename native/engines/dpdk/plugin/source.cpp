@@ -272,9 +272,10 @@ Packet QueueSource::describe_packet(const rte_mbuf& mbuf) const noexcept {
     packet.interface = info_.interface;
     packet.queue = queue_;
     unsigned flags = says_direction_ ? flag_inbound : 0;
-    if ((data[0] & std::byte{1}) != std::byte{0})
+    const bool has_address = mbuf.data_len >= sizeof everyone;
+    if (has_address && (data[0] & std::byte{1}) != std::byte{0})
         flags |= std::memcmp(data, everyone, 6) == 0 ? flag_broadcast : flag_multicast;
-    else if (says_direction_ && std::memcmp(data, mac_.data(), mac_.size()) != 0)
+    else if (has_address && says_direction_ && std::memcmp(data, mac_.data(), mac_.size()) != 0)
         flags |= flag_other_host;
     if ((mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
         flags |= flag_csum_valid;
