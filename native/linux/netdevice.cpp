@@ -102,6 +102,11 @@ bool netdevice_is_up(int socket, const std::string& name) noexcept {
     return ::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0;
 }
 
+// The kernel answers when it has the lock under which interfaces change (RTNL).
+void wait_for_netdevice_changes(int socket, const std::string& name) noexcept {
+    ethtool_number(socket, name, ETHTOOL_GLINK);
+}
+
 std::uint32_t linktype_of_hardware(unsigned hardware_type) noexcept {
     switch (hardware_type) {
     case ARPHRD_ETHER:

@@ -29,6 +29,8 @@ NetDevice netdevice_named(int socket, const std::string& name);
 // The name now of an interface that was opened as ifindex; empty if it is gone.
 std::string netdevice_name(int socket, int ifindex) noexcept;
 bool netdevice_is_up(int socket, const std::string& name) noexcept;
+// A removal, for one, which closes the interface and its peer some time before it takes their names away.
+void wait_for_netdevice_changes(int socket, const std::string& name) noexcept;
 
 // Bytes that a tap of this interface starts with: the LINKTYPE_ number, or 0 if it can only be tapped cooked (without
 // its link layer's header).

@@ -4,7 +4,6 @@
 #include "core/error.hpp"
 
 namespace wirepath {
-
 NetDevice sending_device(int socket, const std::string& name) {
     NetDevice device = netdevice_named(socket, name);
     if (linktype_of_hardware(device.hardware_type) == 0)
@@ -25,6 +24,12 @@ void describe_device(const NetDevice& device, SenderInfo& info) {
     info.mtu = device.mtu;
     info.speed_bps = device.speed_bps;
     info.mac = device.mac;
+}
+
+bool went_away(int socket, const NetDevice& device) noexcept {
+    wait_for_netdevice_changes(socket, device.name);
+    const std::string name = netdevice_name(socket, device.ifindex);
+    return name.empty() || !netdevice_is_up(socket, name);
 }
 
 Error why_cannot_send(int socket, const NetDevice& device) {

@@ -199,7 +199,9 @@ Status LiveSender::not_sent(const LiveOutcome& outcome, std::uint32_t& done, Dea
     case ENETDOWN:
         return failed(why_cannot_send(control_.get(), device_), Status::gone);
     case EOPNOTSUPP:
-    case ENXIO:
+    case ENXIO: // also from a veth whose other end is being removed, and itself with it
+        if (went_away(control_.get(), device_))
+            return failed(why_cannot_send(control_.get(), device_), Status::gone);
         return failed(takes_no_redirected(device_));
     default:
         return failed(Error::from_errno("sending on " + device_.name, outcome.error));
