@@ -57,7 +57,7 @@ else
 endif
 
 .PHONY: kernels
-kernels: setup ## real kernels and NIC drivers, in QEMU (ARGS="--quick", "--kernel 6.12 --nic igb"); hours in full
+kernels: setup ## real kernels and NIC drivers, in QEMU, about an hour (ARGS="--quick", "--full", "--nic igb")
 	@tools/packages run test
 	@$(BIN)/python -m tests.kernels matrix $(ARGS)
 

@@ -54,19 +54,22 @@ def run(
 
 
 @main.command("matrix")
-@click.option("--quick", is_flag=True, help="The short form: one kernel, few NICs, the cases that meet a driver.")
+@click.option("--quick", is_flag=True, help="One kernel, one NIC.")
+@click.option("--full", is_flag=True, help="Every case over every engine, not only what meets a driver: hours.")
 @click.option("--kernel", "asked", multiple=True, help=f"Of {', '.join(kernel.MATRIX)}, or another; repeatable.")
 @click.option("--nic", "names", multiple=True, type=click.Choice(matrix.ALL_NICS), help="Repeatable.")
 @click.option("--suite", "suites", multiple=True, type=click.Choice(list(matrix.SUITES)), help="Repeatable.")
 @click.option("--jobs", type=int, default=os.cpu_count() or 1, help="Guests at a time.", show_default=True)
-def all_(quick: bool, asked: tuple[str, ...], names: tuple[str, ...], suites: tuple[str, ...], jobs: int) -> None:
+def all_(
+    quick: bool, full: bool, asked: tuple[str, ...], names: tuple[str, ...], suites: tuple[str, ...], jobs: int
+) -> None:
     """The matrix: a line for each kernel, NIC and suite. Exit code 1 if a cell failed."""
     asked = asked or (QUICK_KERNEL if quick else kernel.MATRIX)
     names = names or (QUICK_NICS if quick else matrix.ALL_NICS)
     found = tools.get()
     kernels = list(dict.fromkeys(kernel.get(each, found) for each in asked))
     chosen = [matrix.SUITES[name] for name in suites] or list(matrix.SUITES.values())
-    sys.exit(0 if matrix.run_all(matrix.cells(kernels, names, chosen, quick), found, jobs) else 1)
+    sys.exit(0 if matrix.run_all(matrix.cells(kernels, names, chosen, full), found, jobs) else 1)
 
 
 @main.command("list")

@@ -52,6 +52,12 @@ def at_far_end(packets: list[TracedPacket], hosts: Hosts) -> TracedPacket:
     return packet
 
 
+def through_xdp(packets: list[TracedPacket]) -> TracedPacket:
+    """The one that an XDP program had. A veth's native XDP makes another skb of most packets, too: they are two."""
+    (packet,) = [p for p in packets if "XDP program" in functions(p)]
+    return packet
+
+
 def through_a_nic(hosts: Hosts) -> bool:
     return hosts.far.driver != "veth"
 
@@ -117,8 +123,9 @@ def test_tcp_is_followed_to_the_program_that_reads_it(hosts: Hosts) -> None:
 
     packets, counts = traced(f"tcp port {PORT}", exchange, seconds=5)
     assert counts.lost == 0
-    data = [p for p in packets if p.data.endswith(b"over TCP") and "tcp_v4_rcv" in functions(p)]
-    (packet,) = data
+    (packet,) = [p for p in packets if in_order(["tcp_v4_rcv", "skb_copy_datagram_iovec"], functions(p))]
+    if through_a_nic(hosts):  # a veth hands over what TCP sent, whose data is in fragments, which trace does not read
+        assert packet.data.endswith(b"over TCP")
     assert in_order(["ip_rcv_core", "tcp_v4_rcv", "tcp_rcv_established", "skb_copy_datagram_iovec"], functions(packet))
     assert "received" in {end.kind for end in packet.ends}
 
@@ -173,11 +180,11 @@ def test_a_packet_is_the_same_before_and_after_xdp(hosts: Hosts, xdp: Callable[[
     xdp(mode, "xdp/pass")
     sender = hosts.udp(hosts.near)
     packets, counts = traced(f"udp port {PORT}", lambda: sender.sendto(b"on and on", (FAR, PORT)), seconds=4)
-    packet = at_far_end(packets, hosts)
+    packet = through_xdp(packets)
     seen = functions(packet)
     assert in_order(["XDP program", "XDP program", "ip_rcv_core", "udp_rcv", "kfree_skb"], seen), seen
     assert [event.place for event in packet.events if event.hook.function == "XDP program"] == ["passes_it"] * 2
-    assert counts.packets == (2 if through_a_nic(hosts) else 1)
+    assert counts.packets == (2 if through_a_nic(hosts) or mode == "native" else 1)
     assert packet.ends[-1].event.reason == "NO_SOCKET"
 
 
@@ -186,7 +193,7 @@ def test_one_that_xdp_drops_says_so(hosts: Hosts, xdp: Callable[[str, str], None
     xdp("native", "xdp/drop")
     sender = hosts.udp(hosts.near)
     packets, _ = traced(f"udp port {PORT}", lambda: sender.sendto(b"no", (FAR, PORT)), seconds=4)
-    end = at_far_end(packets, hosts).ends[-1]
+    end = through_xdp(packets).ends[-1]
     assert (end.kind, end.event.reason, end.event.place) == ("dropped", "XDP_DROP", "drops_it")
 
 
