@@ -23,6 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: not in the short form")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """DPDK starts once in a process, and a NIC of its own on a uio driver has to be there from the start."""
+    items.sort(key=lambda item: item.path.name != "test_dpdk.py")
+
+
 @pytest.fixture(scope="session")
 def kernel_version() -> tuple[int, int]:
     """(6, 12): of the running kernel."""
